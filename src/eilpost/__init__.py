@@ -1,0 +1,1 @@
+"""Eilpost: mail server, client, developer's inbox and protocol library."""

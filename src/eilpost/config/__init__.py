@@ -1,0 +1,1 @@
+"""The configuration: its schema (words) and its loading (a deed)."""

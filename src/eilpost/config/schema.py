@@ -1,0 +1,244 @@
+"""Every setting: type, default, unit and one sentence (a table; words).
+
+A section is a frozen dataclass, a setting one field made by ``setting``. The sentence is what
+``eilpost config explain`` prints and the reference shows. Durations are seconds and sizes octets
+here; the file spells them ``"90s"`` and ``"25MB"``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field
+from enum import Enum
+from typing import Any, Final, NewType
+
+Duration = NewType("Duration", float)
+Size = NewType("Size", int)
+
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 86400.0
+KB: Final = 1000
+MB: Final = 1000 * KB
+
+
+def setting(sentence: str, default: Any = MISSING, *, unit: str = "", example: str = "") -> Any:
+    """One row of the table; without a default the setting is required."""
+    metadata = {"sentence": sentence, "unit": unit, "example": example}
+    if isinstance(default, list | dict):
+        raise TypeError("defaults are immutable: use a tuple")
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+class Role(Enum):
+    """What a listener is for."""
+
+    MX = "mx"
+    SUBMISSION = "submission"
+    LMTP = "lmtp"
+
+
+class LogFormat(Enum):
+    """How a journal event becomes a line."""
+
+    KEY_VALUE = "key-value"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who this server is."""
+
+    hostname: str = setting(
+        "The name it greets with and writes into Received; it should have an address in DNS.",
+        example='"mx.example.org"',
+    )
+    data: str = setting("The directory that holds spool, accounts and mail; on a local file system.", "var")
+    user: str = setting(
+        "The user it becomes after binding its ports when started as root; empty stays what it is.", "eilpost"
+    )
+    postmaster: str = setting(
+        "The address that gets mail for postmaster where a domain names nobody; "
+        "empty delivers to the account postmaster of the domain.",
+        "",
+    )
+    reverse_dns: bool = setting("Whether a client's address is looked up for the Received field.", False)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One address that mail comes in by; repeat the section for more."""
+
+    role: Role = setting(
+        "What comes in here: mx from the Internet, submission from users, lmtp from a local MTA.", example='"mx"'
+    )
+    address: str = setting("host:port, [v6]:port or unix:/path.", example='"0.0.0.0:25"')
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain whose mail is at home here; repeat the section for more."""
+
+    name: str = setting("The domain, as it stands right of the @.", example='"example.org"')
+    deliver: str = setting("maildir, or an LMTP server: lmtp://host:port or lmtp+unix:/path.", "maildir")
+    catch_all: str = setting("The address that gets mail for names nobody has; empty refuses it.", "")
+    verify: bool = setting(
+        "Whether unknown names are refused at RCPT; an LMTP domain without accounts here needs false.", True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Who may send through us to others, and how it goes on."""
+
+    networks: tuple[str, ...] = setting(
+        "Clients that may relay without logging in, and are trusted in limits.", (), example='["192.0.2.0/24"]'
+    )
+    smarthost: str = setting(
+        "Where all mail for others goes, smtp://host:port; unset: by MX.", "", example='"smtp://relay.example.org:587"'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """How names are looked up."""
+
+    servers: tuple[str, ...] = setting("Resolvers as host or host:port; unset: the system's.", ())
+    timeout: Duration = setting("How long one look-up may take in all.", Duration(15.0), unit="duration")
+    cache: int = setting("How many answers are remembered for their time to live.", 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """When is mail tried again, and when is it given up?"""
+
+    retry: tuple[Duration, ...] = setting(
+        "The waits between attempts; the last one repeats.",
+        tuple(Duration(m * MINUTE) for m in (5, 15, 30, 60, 120, 240)),
+        unit="duration",
+    )
+    expire: Duration = setting(
+        "After this long a message is returned to its sender.", Duration(5 * DAY), unit="duration"
+    )
+    delay_warning: Duration = setting(
+        "After this long the sender is told once that mail waits; 0 never.", Duration(4 * HOUR), unit="duration"
+    )
+    jitter: float = setting("By how much of itself a wait may be longer, so that retries spread.", 0.1)
+    destination_concurrency: int = setting("The most attempts at once to one destination.", 20)
+    concurrency: int = setting("The most attempts at once to all destinations.", 500)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one message, one session and one client may use."""
+
+    message_size: Size = setting("The biggest message.", Size(25 * MB), unit="size")
+    recipients: int = setting("The most recipients of one transaction; RFC 5321 wants at least 100.", 100)
+    header_size: Size = setting("The biggest header of a message.", Size(256 * KB), unit="size")
+    hops: int = setting("The most Received fields before mail counts as looping.", 50)
+    line: Size = setting("The longest command line.", Size(4096), unit="size")
+    junk_commands: int = setting("Commands without effect in a session before 421.", 100)
+    errors: int = setting("Refused commands in a session before 421.", 20)
+    error_delay_after: int = setting("Refused commands before each further one is answered slowly.", 10)
+    error_delay: Duration = setting("How slowly.", Duration(1.0), unit="duration")
+    messages_per_session: int = setting("Messages on one connection before 421.", 1000)
+    connections: int = setting("Connections at once, in all.", 15_000)
+    connections_per_client: int = setting("Connections at once from one IPv4 address or one IPv6 /64.", 50)
+    messages_per_minute: int = setting("Messages that one client may begin in a minute; 0: no limit.", 600)
+    command_deadline: Duration = setting(
+        "How long a client may take to send a whole command (RFC 5321 §4.5.3.2.7).",
+        Duration(5 * MINUTE),
+        unit="duration",
+    )
+    content_rate: Size = setting(
+        "The octets a second below which content is given up, after a minute.", Size(100), unit="size"
+    )
+    session_deadline: Duration = setting("How long one session may last.", Duration(2 * HOUR), unit="duration")
+    memory: Size = setting(
+        "Content held in memory at once, in all sessions; beyond it: 452.", Size(256 * MB), unit="size"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """Addresses that stand for others."""
+
+    file: str = setting("A file of aliases in sendmail's form; besides it there is `eilpost alias`.", "")
+    depth: int = setting("How deep aliases may lead to aliases.", 10)
+    members: int = setting("The most addresses one alias may lead to.", 1000)
+    delimiter: str = setting("What splits a sub-address from its account, as in anna+news; empty: nothing.", "+")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How mail goes out."""
+
+    connect_timeout: Duration = setting("How long a connection may take to open.", Duration(30.0), unit="duration")
+    greeting_timeout: Duration = setting(
+        "How long a peer may take to greet, and to answer each command.", Duration(5 * MINUTE), unit="duration"
+    )
+    data_timeout: Duration = setting("How long a peer may take to answer DATA.", Duration(2 * MINUTE), unit="duration")
+    block_timeout: Duration = setting(
+        "How long a block of content may take to be taken.", Duration(3 * MINUTE), unit="duration"
+    )
+    end_timeout: Duration = setting(
+        "How long a peer may take to answer the end of the content; a shorter wait makes duplicates.",
+        Duration(10 * MINUTE),
+        unit="duration",
+    )
+    attempt_deadline: Duration = setting(
+        "How long one attempt may take in all.", Duration(30 * MINUTE), unit="duration"
+    )
+    messages_per_connection: int = setting("Messages sent over one connection before it is renewed.", 1000)
+    idle: Duration = setting("How long a connection without work is kept.", Duration(5.0), unit="duration")
+    recipients_per_transaction: int = setting("The most recipients in one transaction.", 100)
+    port: int = setting("The port of other mail servers; another one is for tests.", 25)
+    private_addresses: bool = setting("Whether mail by MX may go to loopback and private addresses.", False)
+    prefer_ipv6: bool = setting("Whether IPv6 addresses are tried before IPv4.", True)
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Where mail lies between acceptance and its fate."""
+
+    inline: Size = setting(
+        "Content up to this size lies in the database, above it in a file.", Size(256 * KB), unit="size"
+    )
+    reserve: Size = setting(
+        "Free space to keep on the disk; with less, mail is refused with 452.", Size(16 * MB), unit="size"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is written to standard error."""
+
+    level: str = setting("error, warning, info or debug.", "info")
+    format: LogFormat = setting("key-value or json.", LogFormat.KEY_VALUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Keys for encrypted connections."""
+
+    certificate: str = setting("The certificate chain, PEM.", "")
+    key: str = setting("The private key, PEM.", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file."""
+
+    server: Server
+    listen: tuple[Listen, ...] = ()
+    domain: tuple[Domain, ...] = ()
+    relay: Relay = field(default_factory=Relay)
+    dns: Dns = field(default_factory=Dns)
+    queue: Queue = field(default_factory=Queue)
+    limits: Limits = field(default_factory=Limits)
+    aliases: Aliases = field(default_factory=Aliases)
+    delivery: Delivery = field(default_factory=Delivery)
+    spool: Spool = field(default_factory=Spool)
+    log: Log = field(default_factory=Log)
+    tls: Tls = field(default_factory=Tls)

@@ -1,0 +1,229 @@
+"""What can happen to mail, as typed events (words; a table).
+
+Log lines, metrics and pages are renderings of these events; nothing else is logged. Ids tie a
+life together: ``session`` names a connection, ``message`` a spool entry. Text that came from a
+peer stays raw here and is escaped by whoever renders it. The names of events and fields are a
+public interface: they may be added to, not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, Final
+
+
+class Level(IntEnum):
+    """How much an operator wants to read; an event is shown from its level on."""
+
+    ERROR = 1
+    WARNING = 2
+    INFO = 3
+    DEBUG = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A peer connected."""
+
+    event: ClassVar[str] = "session-opened"
+    level: ClassVar[Level] = Level.DEBUG
+    session: str
+    role: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """A connection ended; ``reason`` is one of quit, disconnected, deadline, refused, shutdown."""
+
+    event: ClassVar[str] = "session-closed"
+    level: ClassVar[Level] = Level.DEBUG
+    session: str
+    peer: str
+    reason: str
+    accepted: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """A peer was told 4yz or 5yz."""
+
+    event: ClassVar[str] = "refused"
+    level: ClassVar[Level] = Level.INFO
+    session: str
+    role: str
+    peer: str
+    helo: str
+    command: str
+    reply: str
+    reverse_path: str = ""
+    forward_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message is durable here and was, or will be, acknowledged."""
+
+    event: ClassVar[str] = "accepted"
+    level: ClassVar[Level] = Level.INFO
+    session: str
+    message: str
+    role: str
+    peer: str
+    helo: str
+    reverse_path: str
+    recipients: int
+    size: int
+    message_id: str = ""
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One recipient's outcome of one attempt; the fields of ``mail.Outcome``."""
+
+    event: ClassVar[str] = "attempted"
+    level: ClassVar[Level] = Level.INFO
+    message: str
+    recipient: str
+    fate: str
+    status: str
+    next_hop: str
+    remote: str
+    attempt: int
+    delay: float
+    diagnostic: str
+    next_attempt: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A report was made durable: ``report`` is its message id; kind as in RFC 3464 actions."""
+
+    event: ClassVar[str] = "reported"
+    level: ClassVar[Level] = Level.INFO
+    message: str
+    report: str
+    kind: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOmitted:
+    """Nobody could or should be told: null reverse-path, NOTIFY=NEVER."""
+
+    event: ClassVar[str] = "report-omitted"
+    level: ClassVar[Level] = Level.INFO
+    message: str
+    recipient: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The last recipient of a message is settled; its content is gone."""
+
+    event: ClassVar[str] = "removed"
+    level: ClassVar[Level] = Level.DEBUG
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A spool entry cannot be read; it is kept apart, counted and listed."""
+
+    event: ClassVar[str] = "set-aside"
+    level: ClassVar[Level] = Level.ERROR
+    message: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """An operator's command changed the queue."""
+
+    event: ClassVar[str] = "operated"
+    level: ClassVar[Level] = Level.INFO
+    operation: str
+    message: str
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationChanged:
+    """A destination was found down, or up again."""
+
+    event: ClassVar[str] = "destination"
+    level: ClassVar[Level] = Level.WARNING
+    next_hop: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeChanged:
+    """Mail is no longer taken, or taken again."""
+
+    event: ClassVar[str] = "intake"
+    level: ClassVar[Level] = Level.ERROR
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemChanged:
+    """The system's own life: starting, ready, reloaded, stopping, stopped."""
+
+    event: ClassVar[str] = "system"
+    level: ClassVar[Level] = Level.INFO
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something an operator should mend, with its cause."""
+
+    event: ClassVar[str] = "warning"
+    level: ClassVar[Level] = Level.WARNING
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted:
+    """A bug or a broken machine: where it showed, and the exception, without any content."""
+
+    event: ClassVar[str] = "fault"
+    level: ClassVar[Level] = Level.ERROR
+    where: str
+    exception: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinesLost:
+    """The log could not keep up; so many lines are missing."""
+
+    event: ClassVar[str] = "lines-lost"
+    level: ClassVar[Level] = Level.WARNING
+    count: int
+
+
+Event = (
+    SessionOpened | SessionClosed | CommandRefused | Accepted | Attempted | Reported | ReportOmitted
+    | Removed | SetAside | Operated | DestinationChanged | IntakeChanged | SystemChanged | Warned
+    | Faulted | LinesLost
+)  # fmt: skip
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    SessionOpened, SessionClosed, CommandRefused, Accepted, Attempted, Reported, ReportOmitted,
+    Removed, SetAside, Operated, DestinationChanged, IntakeChanged, SystemChanged, Warned, Faulted,
+    LinesLost,
+)  # fmt: skip
+
+Journal = Callable[[Event], None]
+"""Where events go. It never waits and never raises."""

@@ -1,0 +1,1 @@
+"""The nouns of mail: frozen values that every room shares (words)."""

@@ -1,0 +1,115 @@
+"""What is around a message: reverse-path, recipients and what the sender asked for (words).
+
+Source: RFC 5321 §2.3.1; RFC 3461 for NOTIFY, RET, ENVID and ORCPT; RFC 6152 and 3030 for BODY;
+RFC 6531 for SMTPUTF8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from eilpost.mail.address import Address
+
+
+class Body(Enum):
+    """What the sender declared about the octets of the content."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT = "8BITMIME"
+    BINARY = "BINARYMIME"
+
+
+class Ret(Enum):
+    """How much of the message a failure report returns, RFC 3461 §4.3."""
+
+    FULL = "FULL"
+    HEADERS = "HDRS"
+
+
+class Notify(Enum):
+    """When a recipient's sender wants a report, RFC 3461 §4.1."""
+
+    NEVER = "NEVER"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    DELAY = "DELAY"
+
+
+@dataclass(frozen=True, slots=True)
+class ReversePath:
+    """Where reports go; the null reverse-path ``<>`` has no mailbox."""
+
+    mailbox: Address | None
+
+    @property
+    def is_null(self) -> bool:
+        """True for ``<>``: a report must never be sent there (RFC 5321 §4.5.5)."""
+        return self.mailbox is None
+
+    def __str__(self) -> str:
+        return "<>" if self.mailbox is None else f"<{self.mailbox}>"
+
+
+NULL_REVERSE_PATH: Final = ReversePath(None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPath:
+    """One RCPT's address; ``<postmaster>`` has an empty domain (RFC 5321 §4.5.1)."""
+
+    mailbox: Address
+
+    @property
+    def is_bare_postmaster(self) -> bool:
+        """True for ``<postmaster>`` without a domain."""
+        return not self.mailbox.domain
+
+    def __str__(self) -> str:
+        return f"<{self.mailbox}>"
+
+
+@dataclass(frozen=True, slots=True)
+class MailParameters:
+    """The parameters of MAIL, parsed; the defaults mean: not given."""
+
+    size: int | None = None
+    body: Body | None = None
+    smtputf8: bool = False
+    ret: Ret | None = None
+    envid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RcptParameters:
+    """The parameters of RCPT, parsed; ``orcpt`` is ``type;address`` with xtext decoded."""
+
+    notify: frozenset[Notify] | None = None
+    orcpt: str | None = None
+
+
+NO_MAIL_PARAMETERS: Final = MailParameters()
+NO_RCPT_PARAMETERS: Final = RcptParameters()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One final recipient with what its sender asked for.
+
+    ``address`` is where the message goes; ``given`` is the RCPT address it came from when an
+    alias or a bare ``<postmaster>`` led here, else None.
+    """
+
+    address: Address
+    parameters: RcptParameters = NO_RCPT_PARAMETERS
+    given: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A transaction as it is handed on."""
+
+    reverse_path: ReversePath
+    recipients: tuple[Recipient, ...]
+    parameters: MailParameters = field(default=NO_MAIL_PARAMETERS)

@@ -1,0 +1,121 @@
+"""What the server's machine has understood (words).
+
+Every event but the content's and ``Disconnected`` stands for a command that awaits one reply.
+``Refused`` carries the reply that the grammar or the phase table demands; the session sends it,
+or a sterner one. ``ContentEnd`` awaits one reply, in LMTP one for each accepted recipient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eilpost.mail.envelope import ForwardPath, MailParameters, RcptParameters, ReversePath
+from eilpost.mail.reply import Reply
+from eilpost.smtp.commands import Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """HELO, EHLO or LHLO with the name the peer gives itself."""
+
+    verb: Verb
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """MAIL: a transaction wants to begin."""
+
+    reverse_path: ReversePath
+    parameters: MailParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    """RCPT: one more recipient is asked for."""
+
+    forward_path: ForwardPath
+    parameters: RcptParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """DATA: the reply 354 invites the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Octets of the content, dots already removed; no reply is due."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEnd:
+    """A BDAT chunk that is not the last is complete; ``size`` octets."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContentEnd:
+    """The content is complete. ``refusal`` is set when it must not be accepted."""
+
+    size: int
+    refusal: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """RSET."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """NOOP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """QUIT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """VRFY with its argument as given."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """EXPN with its argument as given."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """HELP, with the topic or an empty string."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line that may not be obeyed. ``fatal``: the connection is to be closed after the reply."""
+
+    line: bytes
+    reply: Reply
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The peer closed its side; nothing more comes."""
+
+
+CommandEvent = (
+    Hello | Mail | Rcpt | Data | ChunkEnd | ContentEnd | Reset | Noop | Quit | Verify | Expand | Help | Refused
+)
+Event = CommandEvent | Content | Disconnected

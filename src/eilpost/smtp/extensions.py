@@ -1,0 +1,170 @@
+"""The service extensions we speak, one row each (a table; a grammar).
+
+A row says what EHLO announces, which verbs and which parameters of MAIL and RCPT come with it,
+and where it is defined. The parameters' own grammars stand below the table of parameters. A
+parameter whose extension was not announced is unknown, 555 (RFC 5321 §4.1.1.11).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eilpost.mail.envelope import Body, Notify, Ret
+
+MAX_DIGITS: Final = 20  # RFC 1870 §3
+
+
+class ParameterError(ValueError):
+    """A parameter's value breaks its grammar: 501 5.5.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One row: the EHLO keyword, its source and what it adds."""
+
+    keyword: str
+    rfc: str
+    verbs: frozenset[str] = frozenset()
+    mail: frozenset[str] = frozenset()
+    rcpt: frozenset[str] = frozenset()
+
+
+EXTENSIONS: Final[dict[str, Extension]] = {
+    row.keyword: row
+    for row in (
+        Extension("PIPELINING", "RFC 2920"),
+        Extension("SIZE", "RFC 1870", mail=frozenset({"SIZE"})),
+        Extension("8BITMIME", "RFC 6152", mail=frozenset({"BODY"})),
+        Extension("BINARYMIME", "RFC 3030"),
+        Extension("CHUNKING", "RFC 3030", verbs=frozenset({"BDAT"})),
+        Extension("ENHANCEDSTATUSCODES", "RFC 2034"),
+        Extension("SMTPUTF8", "RFC 6531", mail=frozenset({"SMTPUTF8"})),
+        Extension("DSN", "RFC 3461", mail=frozenset({"RET", "ENVID"}),
+                  rcpt=frozenset({"NOTIFY", "ORCPT"})),
+        Extension("LIMITS", "RFC 9422"),
+    )
+}  # fmt: skip
+
+ALL: Final[frozenset[str]] = frozenset(EXTENSIONS)
+
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
+_HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
+_EMBEDDED = re.compile(r"\\x\{((?:[1-9A-F][0-9A-F]{1,5}|[0-9A-F]{2}))\}")
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*/=?^_`{|}~\-]+", re.ASCII)
+
+
+def decode_xtext(text: str) -> str:
+    """RFC 3461 §4; ParameterError if it is no xtext."""
+    if not _XTEXT.fullmatch(text):
+        raise ParameterError("no xtext")
+    return _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def encode_xtext(text: str) -> str:
+    """RFC 3461 §4: everything but printable ASCII without ``+`` and ``=`` as ``+XX``."""
+    return "".join(
+        char if "!" <= char <= "~" and char not in "+=" else "".join(f"+{o:02X}" for o in char.encode())
+        for char in text
+    )
+
+
+def _size(value: str | None) -> int:
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > MAX_DIGITS:
+        raise ParameterError("SIZE takes a number of octets")
+    return int(value)
+
+
+def _body(value: str | None) -> Body:
+    try:
+        return Body((value or "").upper())
+    except ValueError:
+        raise ParameterError("BODY is 7BIT, 8BITMIME or BINARYMIME") from None
+
+
+def _flag(value: str | None) -> bool:
+    if value is not None:
+        raise ParameterError("SMTPUTF8 takes no value")  # RFC 6531 §3.4
+    return True
+
+
+def _ret(value: str | None) -> Ret:
+    try:
+        return Ret((value or "").upper())
+    except ValueError:
+        raise ParameterError("RET is FULL or HDRS") from None
+
+
+def _envid(value: str | None) -> str:
+    if not value or len(value) > 100:  # RFC 3461 §4.4
+        raise ParameterError("ENVID is 1 to 100 characters of xtext")
+    decoded = decode_xtext(value)
+    if not all(" " <= char <= "~" for char in decoded):
+        raise ParameterError("ENVID decodes to printable ASCII")
+    return decoded
+
+
+def _notify(value: str | None) -> frozenset[Notify]:
+    try:
+        wishes = [Notify(word) for word in (value or "").upper().split(",")]
+    except ValueError:
+        raise ParameterError("NOTIFY is NEVER, or a list of SUCCESS, FAILURE and DELAY") from None
+    if len(set(wishes)) < len(wishes) or (Notify.NEVER in wishes and len(wishes) > 1):
+        raise ParameterError("NOTIFY names a wish once, and NEVER alone")  # RFC 3461 §4.1
+    return frozenset(wishes)
+
+
+def _orcpt(value: str | None) -> str:
+    """``type;address``; the address is xtext, or utf-8-addr (RFC 6533 §3)."""
+    kind, separator, address = (value or "").partition(";")
+    if not separator or not _ADDRESS_TYPE.fullmatch(kind) or not address or len(value or "") > 500:
+        raise ParameterError("ORCPT is an address type, a semicolon and an address")
+    if kind.lower() == "utf-8":
+        decoded = _decode_utf8_address(address)
+    else:
+        decoded = decode_xtext(address)
+    if any(char < " " or char == "\x7f" for char in decoded):
+        raise ParameterError("ORCPT holds a control character")
+    return f"{kind};{decoded}"
+
+
+def _decode_utf8_address(text: str) -> str:
+    try:
+        decoded = _EMBEDDED.sub(lambda found: chr(int(found[1], 16)), text)
+        decoded = _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), decoded)
+        decoded.encode()
+    except ValueError:
+        raise ParameterError("ORCPT holds no character of that number") from None
+    return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row: the field of ``MailParameters`` or ``RcptParameters`` and its grammar."""
+
+    field: str
+    parse: Callable[[str | None], Any]
+
+
+MAIL_PARAMETERS: Final[dict[str, Parameter]] = {
+    "SIZE": Parameter("size", _size),
+    "BODY": Parameter("body", _body),
+    "SMTPUTF8": Parameter("smtputf8", _flag),
+    "RET": Parameter("ret", _ret),
+    "ENVID": Parameter("envid", _envid),
+}
+
+RCPT_PARAMETERS: Final[dict[str, Parameter]] = {
+    "NOTIFY": Parameter("notify", _notify),
+    "ORCPT": Parameter("orcpt", _orcpt),
+}
+
+
+def parameters_of(verb: str, offered: frozenset[str]) -> frozenset[str]:
+    """The keywords that MAIL or RCPT may carry when these extensions are offered."""
+    rows = (EXTENSIONS[keyword] for keyword in offered)
+    if verb == "MAIL":
+        return frozenset().union(*(row.mail for row in rows))
+    return frozenset().union(*(row.rcpt for row in rows))

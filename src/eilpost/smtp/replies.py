@@ -1,0 +1,71 @@
+"""The replies that grammar and phase demand, and how replies look on the wire (a table; a grammar).
+
+Replies that policy gives are made where policy is. Codes and enhanced codes: RFC 5321 §4.2,
+RFC 3463, RFC 5248; the numbers behind ``F`` are the cases of the fault catalogue.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from eilpost.mail.reply import Reply, reply
+
+MAX_REPLY_LINE: Final = 512  # octets with code and CRLF, RFC 5321 §4.5.3.1.5
+
+_UNSAFE = re.compile(r"[^ -~]")
+
+OK = reply(250, "2.0.0", "Ok")
+RESET = reply(250, "2.0.0", "Reset")
+BYE = reply(221, "2.0.0", "Bye")
+SEND_CONTENT = reply(354, None, "Send the content, end it with a line that is a dot")
+LINE_TOO_LONG = reply(500, "5.5.2", "Line too long")
+NOT_A_COMMAND = reply(500, "5.5.2", "Syntax error: a command is ASCII text without control characters")
+UNKNOWN = reply(500, "5.5.1", "Command unknown")
+NOT_OFFERED = reply(502, "5.5.1", "Command not implemented")
+OTHER_PROTOCOL = reply(521, "5.5.1", "This is a mail server")
+OUT_OF_ORDER = reply(503, "5.5.1", "Command out of order")
+NO_RECIPIENTS = reply(554, "5.5.1", "No valid recipients")
+NO_ARGUMENT = reply(501, "5.5.4", "This command takes no argument")
+NEEDS_ARGUMENT = reply(501, "5.5.4", "This command needs an argument")
+BAD_HELLO = reply(501, "5.5.4", "A greeting needs a domain or an address literal")
+BAD_REVERSE_PATH = reply(501, "5.1.7", "Bad syntax of the sender's address")
+BAD_FORWARD_PATH = reply(501, "5.1.3", "Bad syntax of the recipient's address")
+NO_FROM = reply(501, "5.5.4", "Syntax: MAIL FROM:<address>")
+NO_TO = reply(501, "5.5.4", "Syntax: RCPT TO:<address>")
+NEEDS_SMTPUTF8 = reply(553, "5.6.7", "An address beyond ASCII needs SMTPUTF8")
+BAD_CHUNK = reply(501, "5.5.4", "Syntax: BDAT octets [LAST]")
+BINARY_NEEDS_CHUNKS = reply(503, "5.5.1", "BINARYMIME content goes by BDAT")  # RFC 3030 §3
+EARLY_TALKER = reply(554, "5.5.0", "Protocol synchronisation error")  # F016
+BARE_LINE_END = reply(554, "5.6.0", "Lines end in CR LF; a bare CR or LF is refused")
+NUL_IN_CONTENT = reply(554, "5.6.0", "The content holds a NUL")
+TOO_BIG = reply(552, "5.3.4", "The message is bigger than the limit")
+TOO_MANY_HEADERS = reply(552, "5.3.4", "The header is bigger than the limit")
+
+
+def unknown_parameter(keyword: str) -> Reply:
+    """RFC 5321 §4.1.1.11."""
+    return reply(555, "5.5.4", f"Parameter not known: {keyword}")
+
+
+def bad_parameter(why: str) -> Reply:
+    """A known parameter with a value that breaks its grammar."""
+    return reply(501, "5.5.4", why)
+
+
+def encode(answer: Reply, *, enhanced: bool = True) -> bytes:
+    """The octets of a reply. The enhanced code stands on every line (RFC 2034 §4)."""
+    head = str(answer.code)
+    tail = f"{answer.status} " if enhanced and answer.status else ""
+    lines = [_UNSAFE.sub("?", line) for line in answer.lines] or [""]
+    room = MAX_REPLY_LINE - len(head) - len(tail) - 3
+    if len(lines) == 1:
+        return f"{head} {tail}{_cut(lines[0], room)}\r\n".encode()
+    text = [f"{head}-{tail}{_cut(line, room)}\r\n" for line in lines[:-1]]
+    return ("".join(text) + f"{head} {tail}{_cut(lines[-1], room)}\r\n").encode()
+
+
+def _cut(line: str, octets: int) -> str:
+    if len(line) * 4 <= octets:
+        return line
+    return line.encode()[:octets].decode(errors="ignore")
