@@ -119,7 +119,8 @@ class Settlement:
     """One recipient's new place after an attempt.
 
     A final outcome removes it. Another one defers it until ``due``. ``warned``: this settlement
-    carries a delay report.
+    carries a delay report. ``tried`` is False when it is deferred without an attempt, because its
+    destination is down: then attempts are not counted up.
     """
 
     message: str
@@ -127,6 +128,7 @@ class Settlement:
     outcome: Outcome
     due: float | None = None
     warned: bool = False
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
