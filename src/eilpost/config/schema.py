@@ -19,11 +19,48 @@ HOUR: Final = 3600.0
 DAY: Final = 86400.0
 KB: Final = 1000
 MB: Final = 1000 * KB
+LOG_LEVELS: Final = ("error", "warning", "info", "debug")
 
 
-def setting(sentence: str, default: Any = MISSING, *, unit: str = "", example: str = "") -> Any:
-    """One row of the table; without a default the setting is required."""
-    metadata = {"sentence": sentence, "unit": unit, "example": example}
+class Kind(Enum):
+    """What a setting's text is, beyond its type; a grammar for each stands in ``config.values``."""
+
+    TEXT = "text"
+    PATH = "path"  # relative ones are relative to the file
+    DOMAIN = "domain"
+    ADDRESS = "address"
+    LISTENER = "listener"  # host:port, [v6]:port, unix:/path
+    NETWORK = "network"
+    RESOLVER = "resolver"  # host or host:port
+    DELIVERY = "delivery"  # maildir or an LMTP URL
+    SMARTHOST = "smarthost"  # an SMTP URL
+    DELIMITER = "delimiter"
+
+
+def setting(
+    sentence: str,
+    default: Any = MISSING,
+    *,
+    unit: str = "",
+    example: str = "",
+    kind: Kind = Kind.TEXT,
+    least: float = 0,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """One row of the table; without a default the setting is required.
+
+    ``least`` and ``most`` bound a number, and each number of a list. ``choices`` closes a text.
+    """
+    metadata = {
+        "sentence": sentence,
+        "unit": unit,
+        "example": example,
+        "kind": kind,
+        "least": least,
+        "most": most,
+        "choices": choices,
+    }
     if isinstance(default, list | dict):
         raise TypeError("defaults are immutable: use a tuple")
     if default is MISSING:
@@ -53,8 +90,11 @@ class Server:
     hostname: str = setting(
         "The name it greets with and writes into Received; it should have an address in DNS.",
         example='"mx.example.org"',
+        kind=Kind.DOMAIN,
     )
-    data: str = setting("The directory that holds spool, accounts and mail; on a local file system.", "var")
+    data: str = setting(
+        "The directory that holds spool, accounts and mail; on a local file system.", "var", kind=Kind.PATH
+    )
     user: str = setting(
         "The user it becomes after binding its ports when started as root; empty stays what it is.", "eilpost"
     )
@@ -62,6 +102,7 @@ class Server:
         "The address that gets mail for postmaster where a domain names nobody; "
         "empty delivers to the account postmaster of the domain.",
         "",
+        kind=Kind.ADDRESS,
     )
     reverse_dns: bool = setting("Whether a client's address is looked up for the Received field.", False)
 
@@ -73,16 +114,20 @@ class Listen:
     role: Role = setting(
         "What comes in here: mx from the Internet, submission from users, lmtp from a local MTA.", example='"mx"'
     )
-    address: str = setting("host:port, [v6]:port or unix:/path.", example='"0.0.0.0:25"')
+    address: str = setting("host:port, [v6]:port or unix:/path.", example='"0.0.0.0:25"', kind=Kind.LISTENER)
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
     """A domain whose mail is at home here; repeat the section for more."""
 
-    name: str = setting("The domain, as it stands right of the @.", example='"example.org"')
-    deliver: str = setting("maildir, or an LMTP server: lmtp://host:port or lmtp+unix:/path.", "maildir")
-    catch_all: str = setting("The address that gets mail for names nobody has; empty refuses it.", "")
+    name: str = setting("The domain, as it stands right of the @.", example='"example.org"', kind=Kind.DOMAIN)
+    deliver: str = setting(
+        "maildir, or an LMTP server: lmtp://host:port or lmtp+unix:/path.", "maildir", kind=Kind.DELIVERY
+    )
+    catch_all: str = setting(
+        "The address that gets mail for names nobody has; empty refuses it.", "", kind=Kind.ADDRESS
+    )
     verify: bool = setting(
         "Whether unknown names are refused at RCPT; an LMTP domain without accounts here needs false.", True
     )
@@ -93,10 +138,16 @@ class Relay:
     """Who may send through us to others, and how it goes on."""
 
     networks: tuple[str, ...] = setting(
-        "Clients that may relay without logging in, and are trusted in limits.", (), example='["192.0.2.0/24"]'
+        "Clients that may relay without logging in, and are trusted in limits.",
+        (),
+        example='["192.0.2.0/24"]',
+        kind=Kind.NETWORK,
     )
     smarthost: str = setting(
-        "Where all mail for others goes, smtp://host:port; unset: by MX.", "", example='"smtp://relay.example.org:587"'
+        "Where all mail for others goes, smtp://host:port; unset: by MX.",
+        "",
+        example='"smtp://relay.example.org:587"',
+        kind=Kind.SMARTHOST,
     )
 
 
@@ -104,8 +155,10 @@ class Relay:
 class Dns:
     """How names are looked up."""
 
-    servers: tuple[str, ...] = setting("Resolvers as host or host:port; unset: the system's.", ())
-    timeout: Duration = setting("How long one look-up may take in all.", Duration(15.0), unit="duration")
+    servers: tuple[str, ...] = setting(
+        "Resolvers as host or host:port; unset: the system's.", (), example='["127.0.0.1:53"]', kind=Kind.RESOLVER
+    )
+    timeout: Duration = setting("How long one look-up may take in all.", Duration(15.0), unit="duration", least=0.1)
     cache: int = setting("How many answers are remembered for their time to live.", 10_000)
 
 
@@ -117,6 +170,7 @@ class Queue:
         "The waits between attempts; the last one repeats.",
         tuple(Duration(m * MINUTE) for m in (5, 15, 30, 60, 120, 240)),
         unit="duration",
+        least=0.1,
     )
     expire: Duration = setting(
         "After this long a message is returned to its sender.", Duration(5 * DAY), unit="duration"
@@ -124,27 +178,27 @@ class Queue:
     delay_warning: Duration = setting(
         "After this long the sender is told once that mail waits; 0 never.", Duration(4 * HOUR), unit="duration"
     )
-    jitter: float = setting("By how much of itself a wait may be longer, so that retries spread.", 0.1)
-    destination_concurrency: int = setting("The most attempts at once to one destination.", 20)
-    concurrency: int = setting("The most attempts at once to all destinations.", 500)
+    jitter: float = setting("By how much of itself a wait may be longer, so that retries spread.", 0.1, most=1)
+    destination_concurrency: int = setting("The most attempts at once to one destination.", 20, least=1)
+    concurrency: int = setting("The most attempts at once to all destinations.", 500, least=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one message, one session and one client may use."""
 
-    message_size: Size = setting("The biggest message.", Size(25 * MB), unit="size")
-    recipients: int = setting("The most recipients of one transaction; RFC 5321 wants at least 100.", 100)
-    header_size: Size = setting("The biggest header of a message.", Size(256 * KB), unit="size")
-    hops: int = setting("The most Received fields before mail counts as looping.", 50)
-    line: Size = setting("The longest command line.", Size(4096), unit="size")
-    junk_commands: int = setting("Commands without effect in a session before 421.", 100)
-    errors: int = setting("Refused commands in a session before 421.", 20)
+    message_size: Size = setting("The biggest message.", Size(25 * MB), unit="size", least=1)
+    recipients: int = setting("The most recipients of one transaction; RFC 5321 wants at least 100.", 100, least=1)
+    header_size: Size = setting("The biggest header of a message.", Size(256 * KB), unit="size", least=1000)
+    hops: int = setting("The most Received fields before mail counts as looping.", 50, least=1)
+    line: Size = setting("The longest command line.", Size(4096), unit="size", least=512)
+    junk_commands: int = setting("Commands without effect in a session before 421.", 100, least=1)
+    errors: int = setting("Refused commands in a session before 421.", 20, least=1)
     error_delay_after: int = setting("Refused commands before each further one is answered slowly.", 10)
     error_delay: Duration = setting("How slowly.", Duration(1.0), unit="duration")
-    messages_per_session: int = setting("Messages on one connection before 421.", 1000)
-    connections: int = setting("Connections at once, in all.", 15_000)
-    connections_per_client: int = setting("Connections at once from one IPv4 address or one IPv6 /64.", 50)
+    messages_per_session: int = setting("Messages on one connection before 421.", 1000, least=1)
+    connections: int = setting("Connections at once, in all.", 15_000, least=1)
+    connections_per_client: int = setting("Connections at once from one IPv4 address or one IPv6 /64.", 50, least=1)
     messages_per_minute: int = setting("Messages that one client may begin in a minute; 0: no limit.", 600)
     command_deadline: Duration = setting(
         "How long a client may take to send a whole command (RFC 5321 §4.5.3.2.7).",
@@ -164,10 +218,14 @@ class Limits:
 class Aliases:
     """Addresses that stand for others."""
 
-    file: str = setting("A file of aliases in sendmail's form; besides it there is `eilpost alias`.", "")
-    depth: int = setting("How deep aliases may lead to aliases.", 10)
-    members: int = setting("The most addresses one alias may lead to.", 1000)
-    delimiter: str = setting("What splits a sub-address from its account, as in anna+news; empty: nothing.", "+")
+    file: str = setting(
+        "A file of aliases in sendmail's form; besides it there is `eilpost alias`.", "", kind=Kind.PATH
+    )
+    depth: int = setting("How deep aliases may lead to aliases.", 10, least=1)
+    members: int = setting("The most addresses one alias may lead to.", 1000, least=1)
+    delimiter: str = setting(
+        "What splits a sub-address from its account, as in anna+news; empty: nothing.", "+", kind=Kind.DELIMITER
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +248,10 @@ class Delivery:
     attempt_deadline: Duration = setting(
         "How long one attempt may take in all.", Duration(30 * MINUTE), unit="duration"
     )
-    messages_per_connection: int = setting("Messages sent over one connection before it is renewed.", 1000)
+    messages_per_connection: int = setting("Messages sent over one connection before it is renewed.", 1000, least=1)
     idle: Duration = setting("How long a connection without work is kept.", Duration(5.0), unit="duration")
-    recipients_per_transaction: int = setting("The most recipients in one transaction.", 100)
-    port: int = setting("The port of other mail servers; another one is for tests.", 25)
+    recipients_per_transaction: int = setting("The most recipients in one transaction.", 100, least=1)
+    port: int = setting("The port of other mail servers; another one is for tests.", 25, least=1, most=65_535)
     private_addresses: bool = setting("Whether mail by MX may go to loopback and private addresses.", False)
     prefer_ipv6: bool = setting("Whether IPv6 addresses are tried before IPv4.", True)
 
@@ -214,7 +272,7 @@ class Spool:
 class Log:
     """What is written to standard error."""
 
-    level: str = setting("error, warning, info or debug.", "info")
+    level: str = setting("error, warning, info or debug.", "info", choices=LOG_LEVELS)
     format: LogFormat = setting("key-value or json.", LogFormat.KEY_VALUE)
 
 
@@ -222,8 +280,8 @@ class Log:
 class Tls:
     """Keys for encrypted connections."""
 
-    certificate: str = setting("The certificate chain, PEM.", "")
-    key: str = setting("The private key, PEM.", "")
+    certificate: str = setting("The certificate chain, PEM.", "", kind=Kind.PATH)
+    key: str = setting("The private key, PEM.", "", kind=Kind.PATH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,226 @@
+"""Whether settings make sense together (decisions).
+
+``convert`` has looked at each value alone. Here an error is what would lose mail, open a relay or
+keep the server from starting; a warning is what an operator hardly means.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from eilpost.config.problem import Finding, KeyPath, Severity
+from eilpost.config.schema import KB, MINUTE, Config, Role
+from eilpost.config.values import Endpoint, parse_endpoint
+from eilpost.mail.address import parse_address, to_unicode
+
+RFC_RECIPIENTS: Final = 100  # RFC 5321 §4.5.3.1.8
+RFC_MESSAGE_SIZE: Final = 64 * KB  # RFC 5321 §4.5.3.1.7
+RFC_END_TIMEOUT: Final = 10 * MINUTE  # RFC 5321 §4.5.3.2.6
+_WIDE: Final = {4: 8, 6: 19}  # prefix lengths below which a relay network is bigger than anybody's
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
+_READABLE_BY_ALL: Final = 0o004
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """What the loader saw of a file that the configuration names."""
+
+    exists: bool
+    mode: int = 0
+
+
+def check(config: Config, files: Mapping[str, FileFact]) -> tuple[Finding, ...]:
+    """All findings, in the order of the rules; ``files`` are facts by path."""
+    facts = _Facts(config, files)
+    return tuple(finding for rule in RULES for finding in rule(facts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    config: Config
+    files: Mapping[str, FileFact]
+
+
+def _warning(path: KeyPath, what: str) -> Finding:
+    return Finding(path, what, Severity.WARNING)
+
+
+def _hostname(facts: _Facts) -> Iterator[Finding]:
+    path = ("server", "hostname")
+    name = facts.config.server.hostname
+    labels = name.split(".")
+    if labels[-1].isdigit():
+        yield Finding(path, f"{name} is an IP address or part of one; expected a host name")
+    elif len(labels) == 1 or labels[-1] == "localdomain" or name.endswith(".localhost"):
+        yield _warning(path, f"{name} is no name that others can look up; many servers refuse mail from it")
+
+
+def _data_directory(facts: _Facts) -> Iterator[Finding]:
+    if not facts.config.server.data:
+        yield Finding(("server", "data"), "is empty; expected the directory for spool, accounts and mail")
+
+
+def _listeners(facts: _Facts) -> Iterator[Finding]:
+    listeners = facts.config.listen
+    if not listeners:
+        yield _warning(("listen",), "there is no [[listen]], so no mail can come in")
+    seen: list[tuple[int, Endpoint]] = []
+    for number, listener in enumerate(listeners):
+        endpoint = parse_endpoint(listener.address)
+        path: KeyPath = ("listen", number, "address")
+        for other, earlier in seen:
+            if _collide(endpoint, earlier):
+                yield Finding(path, f"{endpoint} is taken by listen[{other + 1}] already ({earlier})")
+                break
+        seen.append((number, endpoint))
+
+
+def _collide(one: Endpoint, other: Endpoint) -> bool:
+    if one.path or other.path:
+        return one.path == other.path
+    if one.port != other.port or one.port == 0:
+        return False
+    if one.host == other.host:
+        return True
+    return (":" in one.host) == (":" in other.host) and not _WILDCARDS.isdisjoint({one.host, other.host})
+
+
+def _lmtp_open_to_all(facts: _Facts) -> Iterator[Finding]:
+    for number, listener in enumerate(facts.config.listen):
+        endpoint = parse_endpoint(listener.address)
+        if listener.role is Role.LMTP and endpoint.port == 25:  # RFC 2033 §5
+            yield Finding(("listen", number, "address"), "LMTP must not be spoken on port 25")
+        if listener.role is Role.LMTP and endpoint.host in _WILDCARDS:
+            yield _warning(("listen", number, "address"), "LMTP without login listens on every address of this machine")
+
+
+def _domains(facts: _Facts) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for number, domain in enumerate(facts.config.domain):
+        if domain.name in seen:
+            what = f"{to_unicode(domain.name)} is domain[{seen[domain.name] + 1}] already"
+            yield Finding(("domain", number, "name"), what)
+        seen.setdefault(domain.name, number)
+    if not seen and any(listener.role is not Role.SUBMISSION for listener in facts.config.listen):
+        yield _warning(("domain",), "there is no [[domain]], so mail for nobody is accepted")
+
+
+def _verification(facts: _Facts) -> Iterator[Finding]:
+    for number, domain in enumerate(facts.config.domain):
+        if not domain.verify and domain.deliver == "maildir":
+            what = "false has no meaning with maildir: unknown names have no mailbox"
+            yield _warning(("domain", number, "verify"), what)
+        if not domain.verify and domain.catch_all:
+            yield _warning(("domain", number, "catch_all"), "is never used when verify is false")
+
+
+def _local_addresses(facts: _Facts) -> Iterator[Finding]:
+    """A catch-all or postmaster at a domain that is nearly one of ours is a slip of the pen."""
+    wanted: list[tuple[KeyPath, str]] = [(("server", "postmaster"), facts.config.server.postmaster)]
+    wanted += [(("domain", number, "catch_all"), domain.catch_all) for number, domain in enumerate(facts.config.domain)]
+    names = [domain.name for domain in facts.config.domain]
+    for path, text in wanted:
+        domain = parse_address(text).domain if text else ""
+        near = difflib.get_close_matches(domain, names, n=1, cutoff=0.85) if domain and domain not in names else []
+        if near:
+            yield _warning(path, f"{domain} is not a domain of this server; the nearest is {near[0]}")
+
+
+def _relay_networks(facts: _Facts) -> Iterator[Finding]:
+    path = ("relay", "networks")
+    networks = [_canonical(ipaddress.ip_network(text)) for text in facts.config.relay.networks]
+    whole: list[Network] = [
+        *ipaddress.collapse_addresses(net for net in networks if isinstance(net, ipaddress.IPv4Network)),
+        *ipaddress.collapse_addresses(net for net in networks if isinstance(net, ipaddress.IPv6Network)),
+    ]
+    if any(net.prefixlen == 0 for net in whole):
+        yield Finding(path, "everybody may relay: this is an open relay; name only your own networks")
+        return
+    for net in whole:
+        if net.prefixlen < _WIDE[net.version]:
+            yield _warning(path, f"{net} is wider than any network of your own; everybody in it may relay")
+
+
+def _canonical(network: Network) -> Network:
+    """IPv4 clients are compared as IPv4, even when written as ``::ffff:0:0/96`` (F071)."""
+    if network.version == 6 and network.prefixlen >= 96:
+        mapped = ipaddress.IPv6Address(network.network_address).ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
+
+
+def _smarthost(facts: _Facts) -> Iterator[Finding]:
+    smarthost = facts.config.relay.smarthost
+    if not smarthost:
+        return
+    target = parse_endpoint(smarthost.removeprefix("smtp://"), 25)
+    for number, listener in enumerate(facts.config.listen):
+        if target.port and _collide(target, parse_endpoint(listener.address)):
+            yield Finding(("relay", "smarthost"), f"leads back to listen[{number + 1}] of this server: a loop")
+
+
+def _standards(facts: _Facts) -> Iterator[Finding]:
+    limits = facts.config.limits
+    if limits.recipients < RFC_RECIPIENTS:
+        yield _warning(("limits", "recipients"), f"is {limits.recipients}; RFC 5321 wants at least {RFC_RECIPIENTS}")
+    if limits.message_size < RFC_MESSAGE_SIZE:
+        yield _warning(("limits", "message_size"), "is below the 64 KB that RFC 5321 wants at least")
+    if limits.command_deadline < 5 * MINUTE:  # RFC 5321 §4.5.3.2.7
+        yield _warning(("limits", "command_deadline"), "is below the 5 minutes that RFC 5321 wants at least")
+    if facts.config.delivery.end_timeout < RFC_END_TIMEOUT:
+        yield _warning(
+            ("delivery", "end_timeout"), "is below the 10 minutes of RFC 5321; a short wait makes duplicates"
+        )
+
+
+def _sizes(facts: _Facts) -> Iterator[Finding]:
+    limits = facts.config.limits
+    if limits.header_size > limits.message_size:
+        yield _warning(("limits", "header_size"), "is above limits.message_size and has no effect")
+    if limits.memory < facts.config.spool.inline:
+        yield Finding(("limits", "memory"), "is below spool.inline: one message would not fit")
+    if limits.connections_per_client > limits.connections:
+        yield _warning(("limits", "connections_per_client"), "is above limits.connections and has no effect")
+
+
+def _queue(facts: _Facts) -> Iterator[Finding]:
+    queue = facts.config.queue
+    if not queue.retry:
+        yield Finding(("queue", "retry"), 'is empty; expected at least one wait, such as ["5m"]')
+    elif queue.expire < queue.retry[0]:
+        yield _warning(("queue", "expire"), "is shorter than the first wait: mail is tried once only")
+    if queue.delay_warning >= queue.expire > 0 and queue.delay_warning:
+        yield _warning(("queue", "delay_warning"), "is not before queue.expire: no delay is ever reported")
+    if queue.destination_concurrency > queue.concurrency:
+        yield _warning(("queue", "destination_concurrency"), "is above queue.concurrency and has no effect")
+
+
+def _keys(facts: _Facts) -> Iterator[Finding]:
+    tls = facts.config.tls
+    if bool(tls.certificate) != bool(tls.key):
+        missing = "key" if tls.certificate else "certificate"
+        yield Finding(("tls", missing), "is missing; certificate and key come together")
+    for name, path in (("certificate", tls.certificate), ("key", tls.key)):
+        if path and not facts.files[path].exists:
+            yield Finding(("tls", name), f"there is no file {path}")
+    if tls.key and facts.files[tls.key].mode & _READABLE_BY_ALL:
+        yield _warning(("tls", "key"), f"{tls.key} can be read by everybody on this machine; chmod 600 mends it")
+
+
+def _alias_file(facts: _Facts) -> Iterator[Finding]:
+    path = facts.config.aliases.file
+    if path and not facts.files[path].exists:
+        yield _warning(("aliases", "file"), f"there is no file {path}")
+
+
+RULES: Final[tuple[Callable[[_Facts], Iterator[Finding]], ...]] = (
+    _hostname, _data_directory, _listeners, _lmtp_open_to_all, _domains, _verification, _local_addresses,
+    _relay_networks, _smarthost, _standards, _sizes, _queue, _keys, _alias_file,
+)  # fmt: skip
