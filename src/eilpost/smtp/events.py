@@ -8,6 +8,8 @@ or a sterner one. ``ContentEnd`` awaits one reply, in LMTP one for each accepted
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import Final
 
 from eilpost.mail.envelope import ForwardPath, MailParameters, RcptParameters, ReversePath
 from eilpost.mail.reply import Reply
@@ -119,3 +121,12 @@ CommandEvent = (
     Hello | Mail | Rcpt | Data | ChunkEnd | ContentEnd | Reset | Noop | Quit | Verify | Expand | Help | Refused
 )
 Event = CommandEvent | Content | Disconnected
+
+
+class NeedData(Enum):
+    """What a machine says when it has nothing to tell until more octets come."""
+
+    NEED_DATA = "need data"
+
+
+NEED_DATA: Final = NeedData.NEED_DATA
