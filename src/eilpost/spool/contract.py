@@ -169,6 +169,11 @@ class Draft(Protocol):
     """Content on its way in. It lies in memory up to a threshold, then in a file."""
 
     @property
+    def id(self) -> str:
+        """The id the message will have: known before ``commit``, for our own Received field."""
+        ...
+
+    @property
     def size(self) -> int:
         """Octets written so far."""
         ...
