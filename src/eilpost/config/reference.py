@@ -7,7 +7,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 
-from eilpost.config.schema import Duration, Size
+from eilpost.config.schema import Duration, Kind, Size
 from eilpost.config.settings import SECTIONS, Section, Setting
 from eilpost.config.units import show_duration, show_size
 
@@ -88,7 +88,7 @@ def variable(row: Setting) -> str:
 
 def describe_type(row: Setting) -> str:
     """What a value looks like, with its bounds."""
-    words = _choices(row) or _TYPES[row.type]
+    words = _choices(row) or (_TYPES[row.type] if row.kind is Kind.TEXT else row.kind.value)
     if row.most is not None:
         words += f" from {show_single(row.type, row.least)} to {show_single(row.type, row.most)}"
     elif row.least and row.type is not str:

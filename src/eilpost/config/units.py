@@ -23,7 +23,7 @@ _PART = re.compile(rf"({_NUMBER})\s*(ms|[wdhms])", re.ASCII)
 _DURATION = re.compile(rf"(?:{_NUMBER}\s*(?:ms|[wdhms])\s*)+", re.ASCII)
 _BARE = re.compile(_NUMBER, re.ASCII)
 _SIZE = re.compile(rf"({_NUMBER})\s*([kmgt]i?b|b)", re.ASCII | re.IGNORECASE)
-_SHOWN_SIZES: Final = ("TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "KB")
+_SHOWN_SIZES: Final = ("TB", "GB", "MB", "KB", "TiB", "GiB", "MiB", "KiB", "B")
 
 
 class UnitError(ValueError):
@@ -65,9 +65,6 @@ def show_duration(seconds: float) -> str:
 
 
 def show_size(octets: int) -> str:
-    """The spelling in the biggest unit that holds it exactly: 25000000 is ``25MB``."""
-    for unit in _SHOWN_SIZES:
-        count, rest = divmod(octets, OCTETS[unit.lower()])
-        if count and not rest:
-            return f"{count}{unit}"
-    return f"{octets}B"
+    """The shortest spelling that is exact: 25000000 is ``25MB``, 4096 is ``4KiB``."""
+    counts = ((unit, *divmod(octets, OCTETS[unit.lower()])) for unit in _SHOWN_SIZES)
+    return min((f"{count}{unit}" for unit, count, rest in counts if not rest and (count or unit == "B")), key=len)
