@@ -102,7 +102,7 @@ def delivering(domain: str, mailboxes: Path) -> dict[str, str]:
     return {
         "virtual_mailbox_domains": domain,
         "virtual_mailbox_base": str(mailboxes),
-        "virtual_mailbox_maps": r"regexp:{ {/^([a-z0-9]+)@/ $1/} }",
+        "virtual_mailbox_maps": r"regexp:{ {/^([a-z0-9]+)@/ $$1/} }",
         "virtual_minimum_uid": "1",
         "virtual_uid_maps": f"static:{owner.pw_uid}",
         "virtual_gid_maps": f"static:{owner.pw_gid}",
@@ -139,8 +139,8 @@ class Postfix:
 
     async def send(self, sender: str, recipients: list[str], content: bytes) -> None:
         """Submits a message with its sendmail command (line ends are LF there)."""
-        command = (program("sendmail"), "-C", self.configuration, "-i", "-f", sender, "--", *recipients)
-        await run(*command, stdin=content.replace(b"\r\n", b"\n"))
+        flags = ("-C", self.configuration, "-i", "-f", sender, "--")
+        await run(program("sendmail"), *flags, *recipients, stdin=content.replace(b"\r\n", b"\n"))
 
     async def version(self) -> str:
         """As in ``3.7.11``."""
