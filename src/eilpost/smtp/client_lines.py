@@ -1,0 +1,109 @@
+"""Commands as they go onto the wire (a grammar).
+
+The values are checked here once more: no CR, LF or other control character reaches the wire, and no
+address can end its path early and smuggle a parameter, whoever made it. A value that cannot be
+sent raises LocalProtocolError.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from eilpost.mail.address import Address
+from eilpost.mail.envelope import Body, MailParameters, Notify, RcptParameters, ReversePath
+from eilpost.smtp.errors import LocalProtocolError
+from eilpost.smtp.extensions import encode_xtext
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DOMAIN = re.compile(r"[A-Za-z0-9.\-]+|\[[A-Za-z0-9.:\-]+\]", re.ASCII)
+_NAME = re.compile(r"[!-~]+", re.ASCII)
+_NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
+
+_NOTIFY_ORDER: Final = (Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY)
+
+
+def command(text: str) -> bytes:
+    """One command line with its CRLF."""
+    if not text.isprintable() and _CONTROL.search(text):
+        raise LocalProtocolError("a command holds no control characters")
+    try:
+        return text.encode() + b"\r\n"
+    except UnicodeEncodeError:
+        raise LocalProtocolError("a command holds no lone surrogates") from None
+
+
+def hello(verb: str, name: str) -> bytes:
+    """EHLO, HELO or LHLO with our name."""
+    if not _NAME.fullmatch(name):
+        raise LocalProtocolError("the name in a greeting is printable ASCII without spaces")
+    return command(f"{verb} {name}")
+
+
+def mail(reverse_path: ReversePath, parameters: MailParameters) -> bytes:
+    """``MAIL FROM:<…> …``."""
+    path = "" if reverse_path.mailbox is None else _mailbox(reverse_path.mailbox, smtputf8=parameters.smtputf8)
+    return command(f"MAIL FROM:<{path}>{_mail_parameters(parameters)}")
+
+
+def rcpt(address: Address, parameters: RcptParameters, *, smtputf8: bool) -> bytes:
+    """``RCPT TO:<…> …``."""
+    return command(f"RCPT TO:<{_mailbox(address, smtputf8=smtputf8)}>{_rcpt_parameters(parameters)}")
+
+
+def _mailbox(address: Address, *, smtputf8: bool) -> str:
+    text = str(address)
+    if address.domain:
+        if not _DOMAIN.fullmatch(address.domain):
+            raise LocalProtocolError("the domain of an address holds what no domain may hold")
+    elif not address.is_postmaster:  # RFC 5321 §4.5.1
+        raise LocalProtocolError("an address needs a domain")
+    if not smtputf8 and not text.isascii():
+        raise LocalProtocolError("an address beyond ASCII needs SMTPUTF8")
+    return text
+
+
+def _mail_parameters(parameters: MailParameters) -> str:
+    words = []
+    if parameters.size is not None:
+        words.append(f" SIZE={parameters.size:d}")
+    if parameters.body is not None:
+        words.append(f" BODY={parameters.body.value}")
+    if parameters.smtputf8:
+        words.append(" SMTPUTF8")
+    if parameters.ret is not None:
+        words.append(f" RET={parameters.ret.value}")
+    if parameters.envid is not None:
+        words.append(f" ENVID={encode_xtext(parameters.envid)}")
+    return "".join(words)
+
+
+def _rcpt_parameters(parameters: RcptParameters) -> str:
+    words = []
+    if parameters.notify is not None:
+        words.append(" NOTIFY=" + ",".join(wish.value for wish in _NOTIFY_ORDER if wish in parameters.notify))
+    if parameters.orcpt is not None:
+        kind, _, address = parameters.orcpt.partition(";")
+        encode = encode_utf8_address if kind.lower() == "utf-8" else encode_xtext
+        words.append(f" ORCPT={encode_xtext(kind)};{encode(address)}")
+    return "".join(words)
+
+
+def encode_utf8_address(address: str) -> str:
+    r"""RFC 6533 §3, utf-8-addr-xtext: what is not plain becomes ``\x{HEX}``; any peer takes it."""
+    return _NOT_QCHAR.sub(lambda found: rf"\x{{{ord(found[0]):02X}}}", address)
+
+
+def needed(parameters: MailParameters | RcptParameters) -> frozenset[str]:
+    """The extensions that a peer must offer to be given these parameters."""
+    if isinstance(parameters, RcptParameters):
+        wants_dsn = parameters.notify is not None or parameters.orcpt is not None
+        return frozenset({"DSN"}) if wants_dsn else frozenset()
+    wanted = {
+        "SIZE": parameters.size is not None,
+        "8BITMIME": parameters.body in (Body.SEVEN_BIT, Body.EIGHT_BIT),
+        "BINARYMIME": parameters.body is Body.BINARY,
+        "SMTPUTF8": parameters.smtputf8,
+        "DSN": parameters.ret is not None or parameters.envid is not None,
+    }
+    return frozenset(keyword for keyword, is_wanted in wanted.items() if is_wanted)

@@ -1,0 +1,62 @@
+"""What a conversation came to for one recipient (words).
+
+A result is the reply that decided, or the reason why there is none. Its ``stage`` tells how far the
+conversation was: the same reply means one thing to RCPT and another to the content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from eilpost.mail.reply import Reply
+from eilpost.smtp.client_terms import Unsuitable
+
+
+class Stage(Enum):
+    """A step of the conversation; the value completes "while …"."""
+
+    CONNECT = "connecting"
+    GREETING = "waiting for the greeting"
+    HELLO = "saying hello"
+    RESET = "resetting the session"
+    MAIL = "naming the sender"
+    RCPT = "naming the recipients"
+    DATA = "asking to send the content"
+    CONTENT = "sending the content"
+    END = "waiting for the answer to the content"
+    QUIT = "ending the session"
+
+
+class Cause(Enum):
+    """Why there is no reply."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    DROPPED = "dropped"
+    PROTOCOL = "protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The server's reply decided."""
+
+    stage: Stage
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The conversation broke; ``text`` says how, in a clause."""
+
+    stage: Stage
+    cause: Cause
+    text: str
+
+    @property
+    def may_be_delivered(self) -> bool:
+        """True when the server may have taken the content without saying so (F143)."""
+        return self.stage is Stage.END
+
+
+Result = Answered | Lost | Unsuitable

@@ -1,0 +1,134 @@
+"""What must be said so that this peer takes this content, or why it cannot go there (decisions).
+
+RFC 6152 §3, RFC 3030 §3, RFC 6531 §3.2 and RFC 1870 §6: content is sent as it is or not at all.
+A peer that lacks what the content needs is no reason to alter it, and no reason to hope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from eilpost.mail.address import Address
+from eilpost.mail.envelope import (
+    NO_RCPT_PARAMETERS,
+    Body,
+    MailParameters,
+    RcptParameters,
+    ReversePath,
+)
+from eilpost.mail.status import Status, status
+from eilpost.smtp.client_offer import Offer
+from eilpost.smtp.content import find_fault
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What decides how content may travel; ``size`` is octets.
+
+    ``is_binary``: line ends are not all CRLF, or there is a NUL. ``has_8bit_header``: an octet of
+    the header is above 127.
+    """
+
+    size: int
+    has_8bit: bool
+    has_8bit_header: bool = False
+    is_binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a message goes: MAIL's parameters, and whether by BDAT. ``dsn``: RCPT may carry wishes."""
+
+    parameters: MailParameters
+    by_chunks: bool
+    dsn: bool
+
+    def recipient_parameters(self, parameters: RcptParameters) -> RcptParameters:
+        """What RCPT may say of these wishes."""
+        return parameters if self.dsn else NO_RCPT_PARAMETERS
+
+
+@dataclass(frozen=True, slots=True)
+class Unsuitable:
+    """This peer cannot be given this message, or this recipient."""
+
+    status: Status
+    text: str
+
+
+_NOT_8BIT: Final = Unsuitable(status("5.6.3"), "the content has 8-bit octets and the next server takes 7 bits only")
+_NOT_BINARY: Final = Unsuitable(status("5.6.3"), "the content is binary and the next server takes text only")
+_NOT_UTF8: Final = Unsuitable(status("5.6.7"), "the message has an address or a header beyond ASCII, and the next "
+                              "server does not offer SMTPUTF8")  # fmt: skip
+_NOT_UTF8_RECIPIENT: Final = Unsuitable(
+    status("5.6.7"), "the address is beyond ASCII and the next server does not offer SMTPUTF8"
+)
+
+
+def traits_of(octets: bytes) -> Traits:
+    """The traits of content that is all at hand."""
+    has_8bit = not octets.isascii()
+    header_end = octets.find(b"\r\n\r\n") if has_8bit else -1
+    return Traits(
+        size=len(octets),
+        has_8bit=has_8bit,
+        has_8bit_header=has_8bit and not (octets if header_end < 0 else octets[:header_end]).isascii(),
+        is_binary=find_fault(octets) is not None,
+    )
+
+
+def negotiate(
+    offer: Offer, reverse_path: ReversePath, wanted: MailParameters, traits: Traits, *, utf8_recipients: bool = False
+) -> Terms | Unsuitable:
+    """How the message may go to a server with this offer.
+
+    ``wanted`` is what the message came with; ``utf8_recipients`` tells that one of the recipients
+    is beyond ASCII (a peer without SMTPUTF8 refuses those alone, see ``suits``).
+    """
+    if offer.size is not None and traits.size > offer.size:
+        text = f"the message has {traits.size} octets and the next server takes {offer.size}"
+        return Unsuitable(status("5.3.4"), text)  # RFC 1870 §6.1
+    body = _body(offer, wanted, traits)
+    if isinstance(body, Unsuitable):
+        return body
+    utf8 = _utf8(offer, reverse_path, wanted, traits, utf8_recipients=utf8_recipients)
+    if isinstance(utf8, Unsuitable):
+        return utf8
+    dsn = "DSN" in offer
+    parameters = MailParameters(
+        size=traits.size if "SIZE" in offer else None,
+        body=body,
+        smtputf8=utf8,
+        ret=wanted.ret if dsn else None,
+        envid=wanted.envid if dsn else None,
+    )
+    return Terms(parameters, "CHUNKING" in offer, dsn)
+
+
+def _body(offer: Offer, wanted: MailParameters, traits: Traits) -> Body | Unsuitable | None:
+    if traits.is_binary:
+        return Body.BINARY if {"BINARYMIME", "CHUNKING"} <= offer.keywords else _NOT_BINARY
+    if "8BITMIME" not in offer:
+        return _NOT_8BIT if traits.has_8bit else None
+    if traits.has_8bit:
+        return Body.EIGHT_BIT
+    # All octets have 7 bits, whatever was declared; a declaration that is true is passed on.
+    return Body.EIGHT_BIT if wanted.body is Body.BINARY else wanted.body
+
+
+def _utf8(
+    offer: Offer, reverse_path: ReversePath, wanted: MailParameters, traits: Traits, *, utf8_recipients: bool
+) -> bool | Unsuitable:
+    must = reverse_path.mailbox is not None and not reverse_path.mailbox.is_ascii
+    must = must or (wanted.smtputf8 and traits.has_8bit_header)
+    if "SMTPUTF8" in offer:
+        return must or wanted.smtputf8 or utf8_recipients
+    return _NOT_UTF8 if must else False
+
+
+def suits(offer: Offer, address: Address) -> Unsuitable | None:
+    """Why this recipient cannot be named to a server with this offer; None if it can."""
+    if address.is_ascii or "SMTPUTF8" in offer:
+        return None
+    return _NOT_UTF8_RECIPIENT
