@@ -94,15 +94,16 @@ def holding() -> dict[str, str]:
     return {"relayhost": "[127.0.0.1]:9", "smtpd_end_of_data_restrictions": "check_client_access static:HOLD"}
 
 
-def delivering(domain: str, mailboxes: Path) -> dict[str, str]:
-    """Delivers mail of ``domain`` by virtual(8): each local part has the Maildir of its name."""
+def delivering(domain: str, mailboxes: Path, *local_parts: str) -> dict[str, str]:
+    """Delivers mail of ``domain`` by virtual(8): each of the local parts has the Maildir of its name."""
     owner = pwd.getpwnam("nobody")
     mailboxes.mkdir(parents=True, exist_ok=True)
     shutil.chown(mailboxes, owner.pw_uid, owner.pw_gid)
+    maps = " ".join(f"{{ {name}@{domain} = {name}/ }}" for name in local_parts)
     return {
         "virtual_mailbox_domains": domain,
         "virtual_mailbox_base": str(mailboxes),
-        "virtual_mailbox_maps": r"regexp:{ {/^([a-z0-9]+)@/ $$1/} }",
+        "virtual_mailbox_maps": f"inline:{{ {maps} }}",
         "virtual_minimum_uid": "1",
         "virtual_uid_maps": f"static:{owner.pw_uid}",
         "virtual_gid_maps": f"static:{owner.pw_gid}",
