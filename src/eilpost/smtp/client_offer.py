@@ -31,7 +31,7 @@ class Offer:
 
     name: str = ""
     keywords: frozenset[str] = frozenset()
-    arguments: Mapping[str, tuple[str, ...]] = field(default=_NO_ARGUMENTS)
+    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NO_ARGUMENTS)
     size: int | None = None
     rcpt_max: int | None = None
     rcpt_domain_max: int | None = None
