@@ -8,6 +8,7 @@ import click
 
 from eilpost.cli.exits import Exit
 from eilpost.config.problem import ConfigError
+from eilpost.directory.store import AccountExists, DirectoryError, NotFound
 from eilpost.spool.contract import SpoolClosed, SpoolError, SpoolFull, SpoolLocked
 
 DEBUG_VARIABLE: Final = "EILPOST_DEBUG"
@@ -25,6 +26,9 @@ CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (click.FileError, Exit.NOINPUT),
     (click.ClickException, Exit.USAGE),
     (ConfigError, Exit.CONFIG),
+    (AccountExists, Exit.CANTCREAT),
+    (NotFound, Exit.NOUSER),
+    (DirectoryError, Exit.IOERR),
     (SpoolLocked, Exit.TEMPFAIL),
     (SpoolFull, Exit.TEMPFAIL),
     (SpoolClosed, Exit.TEMPFAIL),
@@ -57,7 +61,7 @@ def sentences(error: BaseException) -> list[str]:
             return [error.format_message()]
         case OSError() if error.strerror:
             return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
-        case OSError() | SpoolError():
+        case OSError() | SpoolError() | DirectoryError():
             return [str(error) or type(error).__name__]
         case _:
             what = f"{type(error).__name__}: {error}".rstrip(": ")

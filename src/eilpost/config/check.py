@@ -17,6 +17,7 @@ from eilpost.config.schema import KB, MINUTE, Config, Role
 from eilpost.config.values import Endpoint, parse_endpoint
 from eilpost.mail.address import parse_address, to_unicode
 
+SMTP_PORT: Final = 25
 RFC_RECIPIENTS: Final = 100  # RFC 5321 §4.5.3.1.8
 RFC_MESSAGE_SIZE: Final = 64 * KB  # RFC 5321 §4.5.3.1.7
 RFC_END_TIMEOUT: Final = 10 * MINUTE  # RFC 5321 §4.5.3.2.6
@@ -111,8 +112,10 @@ def _domains(facts: _Facts) -> Iterator[Finding]:
         yield _warning(("domain",), "there is no [[domain]], so mail for nobody is accepted")
 
 
-def _verification(facts: _Facts) -> Iterator[Finding]:
+def _delivery(facts: _Facts) -> Iterator[Finding]:
     for number, domain in enumerate(facts.config.domain):
+        if not domain.deliver:
+            yield Finding(("domain", number, "deliver"), "is empty; expected maildir, or an LMTP server")
         if not domain.verify and domain.deliver == "maildir":
             what = "false has no meaning with maildir: unknown names have no mailbox"
             yield _warning(("domain", number, "verify"), what)
@@ -160,9 +163,9 @@ def _smarthost(facts: _Facts) -> Iterator[Finding]:
     smarthost = facts.config.relay.smarthost
     if not smarthost:
         return
-    target = parse_endpoint(smarthost.removeprefix("smtp://"), 25)
+    target = parse_endpoint(smarthost.removeprefix("smtp://").removesuffix("/"), SMTP_PORT)
     for number, listener in enumerate(facts.config.listen):
-        if target.port and _collide(target, parse_endpoint(listener.address)):
+        if _collide(target, parse_endpoint(listener.address)):
             yield Finding(("relay", "smarthost"), f"leads back to listen[{number + 1}] of this server: a loop")
 
 
@@ -221,6 +224,6 @@ def _alias_file(facts: _Facts) -> Iterator[Finding]:
 
 
 RULES: Final[tuple[Callable[[_Facts], Iterator[Finding]], ...]] = (
-    _hostname, _data_directory, _listeners, _lmtp_open_to_all, _domains, _verification, _local_addresses,
+    _hostname, _data_directory, _listeners, _lmtp_open_to_all, _domains, _delivery, _local_addresses,
     _relay_networks, _smarthost, _standards, _sizes, _queue, _keys, _alias_file,
 )  # fmt: skip

@@ -14,10 +14,15 @@ from eilpost.config.problem import Finding, KeyPath
 from eilpost.config.schema import Config, Duration, Kind, Size
 from eilpost.config.settings import SECTIONS, Section, Setting, nearest, unknown
 from eilpost.config.units import UnitError, parse_duration, parse_size, show_duration, show_size
-from eilpost.config.values import GRAMMARS
+from eilpost.config.values import Complaint, Grammar
 
-Resolve = Callable[[str], str]
-"""Makes a path absolute, seen from where the configuration stands."""
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a text may need: a grammar for each kind, and how a relative path becomes absolute."""
+
+    grammars: Mapping[Kind, Grammar]
+    resolve: Callable[[str], str]
 
 
 class _Unfit(ValueError):
@@ -32,11 +37,11 @@ class Conversion:
     findings: tuple[Finding, ...]
 
 
-def convert(tree: Mapping[str, Any], resolve: Resolve) -> Conversion:
+def convert(tree: Mapping[str, Any], reading: Reading) -> Conversion:
     """Reads a whole tree of TOML values."""
     findings = [Finding((name,), _unknown_section(name)) for name in tree if name not in SECTIONS]
     values = {
-        section.name: _section(section, tree.get(section.name, MISSING), resolve, findings)
+        section.name: _section(section, tree.get(section.name, MISSING), reading, findings)
         for section in SECTIONS.values()
     }
     return Conversion(None if findings else Config(**values), tuple(findings))
@@ -48,18 +53,18 @@ def _unknown_section(name: str) -> str:
     return f"unknown section; a setting of that name belongs in [{owner}]" if owner else clause
 
 
-def _section(section: Section, given: Any, resolve: Resolve, findings: list[Finding]) -> Any:
+def _section(section: Section, given: Any, reading: Reading, findings: list[Finding]) -> Any:
     if not section.repeated:
-        return _table(section, (section.name,), {} if given is MISSING else given, resolve, findings)
+        return _table(section, (section.name,), {} if given is MISSING else given, reading, findings)
     if given is MISSING:
         return ()
     if not isinstance(given, list):
         findings.append(Finding((section.name,), f"expected the section as [[{section.name}]], in double brackets"))
         return ()
-    return tuple(_table(section, (section.name, number), item, resolve, findings) for number, item in enumerate(given))
+    return tuple(_table(section, (section.name, number), item, reading, findings) for number, item in enumerate(given))
 
 
-def _table(section: Section, path: KeyPath, given: Any, resolve: Resolve, findings: list[Finding]) -> Any:
+def _table(section: Section, path: KeyPath, given: Any, reading: Reading, findings: list[Finding]) -> Any:
     if not isinstance(given, dict):
         findings.append(Finding(path, f"expected a section [{section.name}], but found {_show(given)}"))
         return None
@@ -70,7 +75,7 @@ def _table(section: Section, path: KeyPath, given: Any, resolve: Resolve, findin
     values = {}
     for row in section.settings.values():
         if row.name in given:
-            values[row.name] = _value(row, (*path, row.name), given[row.name], resolve, findings)
+            values[row.name] = _value(row, (*path, row.name), given[row.name], reading, findings)
         elif row.required and row.name not in misspelt:
             hint = f", such as {row.name} = {row.example}" if row.example else ""
             findings.append(Finding((*path, row.name), f"is missing and has no default{hint}"))
@@ -84,24 +89,27 @@ def _unknown_key(section: Section, name: str) -> str:
     return f"unknown key; one of that name belongs in [{owner}]" if owner else "unknown key"
 
 
-def _value(row: Setting, path: KeyPath, given: Any, resolve: Resolve, findings: list[Finding]) -> Any:
+def _value(row: Setting, path: KeyPath, given: Any, reading: Reading, findings: list[Finding]) -> Any:
     if not row.many:
-        return _single(row, path, given, resolve, findings)
+        return _single(row, path, given, reading, findings)
     if not isinstance(given, list):
         findings.append(Finding(path, f"expected a list of values in [ ], but found {_show(given)}"))
         return None
-    return tuple(_single(row, path, item, resolve, findings) for item in given)
+    return tuple(_single(row, path, item, reading, findings) for item in given)
 
 
-def _single(row: Setting, path: KeyPath, given: Any, resolve: Resolve, findings: list[Finding]) -> Any:
+def _single(row: Setting, path: KeyPath, given: Any, reading: Reading, findings: list[Finding]) -> Any:
     try:
         value = _reader(row.type)(given)
         if isinstance(value, str):
-            return _text_of_kind(row, value, resolve)
+            return _text_of_kind(row, value, reading)
         if not isinstance(value, bool | Enum):
             _bound(row, value)
     except (_Unfit, UnitError) as unfit:
         findings.append(Finding(path, f"expected {unfit}, but found {_show(given)}"))
+        return None
+    except Complaint as complaint:
+        findings.append(Finding(path, str(complaint)))
         return None
     return value
 
@@ -173,17 +181,19 @@ _READERS: Final[Mapping[Any, Callable[[Any], Any]]] = MappingProxyType(
 )
 
 
-def _text_of_kind(row: Setting, text: str, resolve: Resolve) -> str:
+def _text_of_kind(row: Setting, text: str, reading: Reading) -> str:
     if row.choices and text not in row.choices:
         raise _Unfit(_one_of(row.choices))
     try:
-        text = GRAMMARS[row.kind](text)
+        text = reading.grammars[row.kind](text)
+    except Complaint:
+        raise
     except ValueError as error:
         raise _Unfit(str(error)) from None
     prefix = _PATH_PREFIXES.get(row.kind)
     if prefix is None or not text.startswith(prefix) or text == prefix:
         return text
-    return prefix + resolve(text[len(prefix) :])
+    return prefix + reading.resolve(text[len(prefix) :])
 
 
 _PATH_PREFIXES: Final[Mapping[Kind, str]] = MappingProxyType(

@@ -5,21 +5,45 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from eilpost.config.check import FileFact, check
-from eilpost.config.convert import convert
+from eilpost.config.convert import Reading, convert
 from eilpost.config.lines import find_lines, line_of
 from eilpost.config.overlay import PREFIX, Overlay, lay_over
 from eilpost.config.problem import ConfigError, Finding, KeyPath, Problem, Severity, show_path
-from eilpost.config.schema import Config
+from eilpost.config.schema import Config, Kind
+from eilpost.config.values import GRAMMARS, Complaint, Grammar
+from eilpost.mail.next_hop import NextHop
+from eilpost.route.urls import NextHopError, parse_deliver, parse_smarthost
 
 VARIABLE: Final = "EILPOST_CONFIG"
 PLACES: Final = (Path("eilpost.toml"), Path("/etc/eilpost/eilpost.toml"))
 _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def _url(parse: Callable[[str], NextHop]) -> Grammar:
+    """Routing's grammar as a setting's: the text stays as it is."""
+
+    def read(text: str) -> str:
+        try:
+            if text:
+                parse(text)
+        except NextHopError as error:
+            raise Complaint(str(error)) from None
+        return text
+
+    return read
+
+
+_GRAMMARS: Final[Mapping[Kind, Grammar]] = {
+    **GRAMMARS,
+    Kind.DELIVERY: _url(parse_deliver),
+    Kind.SMARTHOST: _url(parse_smarthost),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +79,7 @@ def load_all(file: Path | str | None = None, environment: Mapping[str, str] = os
     path = find(file, environment)
     text = _read(path) if path else ""
     source = _Source(path, find_lines(text) if path else {}, lay_over(_parse(path, text), environment))
-    result = convert(source.overlay.tree, _resolver(path))
+    result = convert(source.overlay.tree, Reading(_GRAMMARS, _resolver(path)))
     problems = [source.variable_problem(name, finding) for name, finding in source.overlay.findings]
     problems += map(source.problem, result.findings)
     if result.config is None or problems:

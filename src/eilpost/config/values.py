@@ -18,11 +18,13 @@ from eilpost.mail.address import AddressError, parse_address, parse_domain
 
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 MAX_PORT: Final = 65_535
-SMTP_PORT: Final = 25
-LMTP_PORT: Final = 24
 LISTENER_FORMS: Final = "host:port, [v6]:port or unix:/path"
 
 Grammar = Callable[[str], str]
+
+
+class Complaint(ValueError):
+    """A grammar's own whole clause, where "expected …, but found …" would say less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,34 +136,6 @@ def _delimiter(text: str) -> str:
     return text
 
 
-def _delivery(text: str) -> str:
-    """``maildir``, ``lmtp://host:port`` or ``lmtp+unix:/path``."""
-    expected = "maildir, lmtp://host:port or lmtp+unix:/path"
-    if text == "maildir":
-        return text
-    if text.startswith("lmtp+unix:") and len(text) > 10 and "\0" not in text:
-        return text
-    return f"lmtp://{_peer(text, 'lmtp://', LMTP_PORT, expected)}"
-
-
-def _smarthost(text: str) -> str:
-    """``smtp://host:port``, or nothing."""
-    return text and f"smtp://{_peer(text, 'smtp://', SMTP_PORT, 'smtp://host:port')}"
-
-
-def _peer(text: str, scheme: str, port: int, expected: str) -> Endpoint:
-    rest = text[len(scheme) :].removesuffix("/")
-    if not text.startswith(scheme) or rest.startswith("unix:"):
-        raise ValueError(expected)
-    try:
-        endpoint = parse_endpoint(rest, port)
-    except ValueError as error:
-        raise ValueError(str(error).replace(LISTENER_FORMS, expected)) from None
-    if not endpoint.port:
-        raise ValueError(f"{expected}, the port from 1 to {MAX_PORT}")
-    return endpoint
-
-
 def _anything(text: str) -> str:
     return text
 
@@ -175,8 +149,7 @@ GRAMMARS: Final[Mapping[Kind, Grammar]] = MappingProxyType(
         Kind.LISTENER: _listener,
         Kind.NETWORK: _network,
         Kind.RESOLVER: _resolver,
-        Kind.DELIVERY: _delivery,
-        Kind.SMARTHOST: _smarthost,
         Kind.DELIMITER: _delimiter,
     }
 )
+"""DELIVERY and SMARTHOST are routing's to read: the loader lays their grammars beside these."""
