@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from eilpost.mail.status import Status
+
 
 class Means(Enum):
     """How a next hop is reached."""
@@ -19,8 +21,9 @@ class Means(Enum):
 class NextHop:
     """Where a recipient goes next; equal next hops share connections and concurrency.
 
-    ``host`` is a domain for MX, a host or address for SMTP and LMTP, a path for a Unix socket
-    (then ``port`` is 0), empty for MAILDIR.
+    ``host`` is a domain or an address literal in brackets for MX, a host or address for SMTP and
+    LMTP, a path for a Unix socket (then ``port`` is 0), empty for MAILDIR. The text form is what
+    ``route.urls`` reads.
     """
 
     means: Means
@@ -32,4 +35,27 @@ class NextHop:
             return "maildir"
         if self.means is Means.MX:
             return f"mx:{self.host}"
-        return f"{self.means.value}://{self.host}:{self.port}" if self.port else f"{self.means.value}+unix:{self.host}"
+        if not self.port:
+            return f"{self.means.value}+unix:{self.host}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.means.value}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One address to connect to; ``name`` is what DNS or the operator calls it.
+
+    For a Unix socket ``name`` and ``address`` are its path and ``port`` is 0.
+    """
+
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unroutable:
+    """No host to connect to; the class of ``status`` tells whether that may change."""
+
+    status: Status
+    text: str

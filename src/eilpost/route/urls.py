@@ -1,0 +1,102 @@
+"""How a next hop is written: ``smtp://host:port``, ``lmtp+unix:/path``, ``mx:domain`` (a grammar).
+
+What operators write into the configuration and into ``queue reroute``, and what lists show: it is
+the text form of ``mail.NextHop``, so ``parse_next_hop(str(hop)) == hop``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from eilpost.mail.address import AddressError, parse_domain
+from eilpost.mail.next_hop import Means, NextHop
+
+_DEFAULT_PORT: Final = {Means.SMTP: 25, Means.LMTP: 24}
+_SCHEMES: Final = {"smtp": Means.SMTP, "lmtp": Means.LMTP}
+_URL: Final = re.compile(r"([A-Za-z+]+)://(?:\[([^\[\]]*)\]|([^\[\]:/@]*))(?::([0-9]{1,5}))?/?", re.ASCII)
+_MAX_SOCKET_PATH: Final = 107  # octets: sun_path of Linux less its NUL
+
+
+class NextHopError(ValueError):
+    """The text names no next hop; the message says what is wrong and what would be right."""
+
+
+def parse_next_hop(text: str) -> NextHop:
+    """Any next hop: ``maildir``, ``mx:domain``, ``smtp://``, ``lmtp://`` or ``lmtp+unix:``."""
+    if text == Means.MAILDIR.value:
+        return NextHop(Means.MAILDIR)
+    scheme, separator, rest = text.partition(":")
+    if separator and scheme == Means.MX.value:
+        return NextHop(Means.MX, _domain(rest, text))
+    if separator and scheme == "lmtp+unix":
+        return NextHop(Means.LMTP, _socket_path(rest, text))
+    if "://" in text:
+        return _parse_url(text)
+    raise NextHopError(
+        f"{text!r} is no next hop; write smtp://host:port, lmtp://host:port, lmtp+unix:/path, mx:domain or maildir"
+    )
+
+
+def parse_deliver(text: str) -> NextHop:
+    """How a hosted domain's mail is delivered: ``maildir``, ``lmtp://host:port`` or ``lmtp+unix:/path``."""
+    hop = parse_next_hop(text)
+    if hop.means not in (Means.MAILDIR, Means.LMTP):
+        raise NextHopError(f"{text!r} does not deliver here; write maildir, lmtp://host:port or lmtp+unix:/path")
+    return hop
+
+
+def parse_smarthost(text: str) -> NextHop:
+    """Where all mail for others goes: ``smtp://host:port``."""
+    hop = parse_next_hop(text)
+    if hop.means is not Means.SMTP:
+        raise NextHopError(f"{text!r} is no smarthost; write smtp://host:port")
+    return hop
+
+
+def _parse_url(text: str) -> NextHop:
+    found = _URL.fullmatch(text)
+    means = _SCHEMES.get(text.partition(":")[0])
+    if means is None:
+        raise NextHopError(f"{text!r} has an unknown scheme; there are smtp://, lmtp:// and lmtp+unix:")
+    if found is None:
+        raise NextHopError(f"{text!r} is not written as {means.value}://host:port; an IPv6 address stands in brackets")
+    host = _ipv6(found[2], text) if found[2] is not None else _host(found[3], text)
+    port = int(found[4]) if found[4] else _DEFAULT_PORT[means]
+    if not 0 < port < 65536:
+        raise NextHopError(f"{text!r} has no port between 1 and 65535")
+    if means is Means.LMTP and port == 25:
+        raise NextHopError(f"{text!r}: LMTP must not use port 25")  # RFC 2033 §5
+    return NextHop(means, host, port)
+
+
+def _ipv6(text: str, whole: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise NextHopError(f"{whole!r} holds no IPv6 address in its brackets") from None
+
+
+def _host(text: str, whole: str) -> str:
+    if not re.fullmatch(r"[0-9.]+", text, re.ASCII):
+        return _domain(text, whole)
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise NextHopError(f"{whole!r} holds no IPv4 address") from None
+
+
+def _domain(text: str, whole: str) -> str:
+    try:
+        return parse_domain(text)
+    except AddressError as error:
+        raise NextHopError(f"{whole!r} names no host: {error}") from None
+
+
+def _socket_path(text: str, whole: str) -> str:
+    if not text or "\0" in text:
+        raise NextHopError(f"{whole!r} names no socket; write lmtp+unix:/path")
+    if len(text.encode("utf-8", "surrogateescape")) > _MAX_SOCKET_PATH:
+        raise NextHopError(f"{whole!r}: a socket's path has at most {_MAX_SOCKET_PATH} octets")
+    return text
