@@ -16,12 +16,17 @@ from typing import Final
 MAX_LOCAL_PART: Final = 64  # octets, RFC 5321 §4.5.3.1.1
 MAX_DOMAIN: Final = 255  # octets, RFC 5321 §4.5.3.1.2
 MAX_LABEL: Final = 63  # octets, RFC 1035 §2.3.4
+MAX_ADDRESS: Final = MAX_LOCAL_PART + 1 + MAX_DOMAIN
 
-_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff"
+# RFC 6531 §3.3 lets in all of Unicode. Left out are its control characters and line separators:
+# they end lines for some readers, and no mailbox needs them; and surrogates, which are no characters.
+_BEYOND_ASCII = r"\u00a0-\u2027\u202a-\ud7ff\ue000-\U0010ffff"
+_ATEXT = rf"A-Za-z0-9!#$%&'*+/=?^_`{{|}}~\-{_BEYOND_ASCII}"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?"
 _DOT_STRING = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*")
-_QUOTED_STRING = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*)"')
+_QUOTED_STRING = re.compile(rf'"((?:[ !#-\[\]-~{_BEYOND_ASCII}]|\\[ -~])*)"')
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_PLAIN = re.compile(rf"([A-Za-z0-9.+_=\-]{{1,64}})@({_LABEL}(?:\.{_LABEL})*)")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _NEEDS_BACKSLASH = re.compile(r'([\\"])')
 
@@ -61,6 +66,11 @@ class Address:
 
 def parse_address(text: str) -> Address:
     """The address that ``text`` is, whole; AddressError if it is none."""
+    if len(text) > MAX_ADDRESS:
+        raise AddressError(f"an address is no longer than {MAX_ADDRESS} octets")
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None and _DOT_STRING.fullmatch(plain[1]) and len(plain[2]) <= MAX_LABEL:
+        return Address(plain[1], plain[2].lower())
     end = _local_part_end(text)
     if text[end : end + 1] != "@":
         raise AddressError("an address needs a local part, an @ and a domain")
@@ -93,7 +103,7 @@ def parse_domain(text: str) -> str:
         raise AddressError(f"the domain is longer than {MAX_DOMAIN} octets")
     if not text.isascii():
         text = _to_a_labels(text)
-    if not _DOMAIN.fullmatch(text):
+    if len(text) > MAX_DOMAIN or not _DOMAIN.fullmatch(text):
         raise AddressError("the domain is not made of letters, digits, hyphens and dots")
     if len(text) > MAX_LABEL and max(map(len, text.split("."))) > MAX_LABEL:
         raise AddressError(f"a label of the domain is longer than {MAX_LABEL} octets")
@@ -127,8 +137,8 @@ def to_unicode(domain: str) -> str:
 
 def _parse_literal(text: str) -> str:
     """RFC 5321 §4.1.3; tags other than IPv6 name no protocol we know."""
-    if not text.endswith("]") or len(text) > MAX_DOMAIN:
-        raise AddressError("an address literal ends in ]")
+    if not text.endswith("]") or len(text) > MAX_DOMAIN or not text.isascii():
+        raise AddressError("an address literal is ASCII and ends in ]")
     inner = text[1:-1]
     try:
         if inner[:5].upper() == "IPV6:":

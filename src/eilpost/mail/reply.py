@@ -21,7 +21,7 @@ class Severity(Enum):
     PERMANENT = 5
 
 
-_SEVERITY = {str(item.value): item for item in Severity}
+_SEVERITY = {item.value: item for item in Severity}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Reply:
 
     @property
     def severity(self) -> Severity:
-        """The class that decides what happens next."""
-        return _SEVERITY[str(self.code)[0]]
+        """The class that decides what happens next; KeyError for a code that no reply has."""
+        return _SEVERITY[self.code // 100]
 
     @property
     def is_positive(self) -> bool:
@@ -50,7 +50,7 @@ class Reply:
     @property
     def is_permanent(self) -> bool:
         """True for 5yz: the same command will never work."""
-        return self.code >= 500
+        return 500 <= self.code < 600
 
     @property
     def text(self) -> str:

@@ -15,6 +15,8 @@ from typing import Any, Final
 from eilpost.mail.envelope import Body, Notify, Ret
 
 MAX_DIGITS: Final = 20  # RFC 1870 §3
+MAX_ENVID: Final = 100  # characters, RFC 3461 §4.4
+MAX_ORCPT: Final = 500  # characters, RFC 3461 §4.2
 
 
 class ParameterError(ValueError):
@@ -38,7 +40,7 @@ EXTENSIONS: Final[dict[str, Extension]] = {
         Extension("PIPELINING", "RFC 2920"),
         Extension("SIZE", "RFC 1870", mail=frozenset({"SIZE"})),
         Extension("8BITMIME", "RFC 6152", mail=frozenset({"BODY"})),
-        Extension("BINARYMIME", "RFC 3030"),
+        Extension("BINARYMIME", "RFC 3030", mail=frozenset({"BODY"})),
         Extension("CHUNKING", "RFC 3030", verbs=frozenset({"BDAT"})),
         Extension("ENHANCEDSTATUSCODES", "RFC 2034"),
         Extension("SMTPUTF8", "RFC 6531", mail=frozenset({"SMTPUTF8"})),
@@ -51,16 +53,22 @@ EXTENSIONS: Final[dict[str, Extension]] = {
 ALL: Final[frozenset[str]] = frozenset(EXTENSIONS)
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
-_HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
-_EMBEDDED = re.compile(r"\\x\{((?:[1-9A-F][0-9A-F]{1,5}|[0-9A-F]{2}))\}")
+_HEXCHAR = re.compile(rb"\+([0-9A-F]{2})")
+# RFC 6533 §3: QUCHAR, or a character by its number.
+_UTF8_ADDRESS = re.compile(r"(?:[!-*,-<>-\[\]-~\u0080-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})+")
+_EMBEDDED = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*/=?^_`{|}~\-]+", re.ASCII)
 
 
 def decode_xtext(text: str) -> str:
-    """RFC 3461 §4; ParameterError if it is no xtext."""
+    """RFC 3461 §4; ParameterError if it is no xtext, or spells octets that are no UTF-8."""
     if not _XTEXT.fullmatch(text):
         raise ParameterError("no xtext")
-    return _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), text)
+    try:
+        return _HEXCHAR.sub(lambda found: bytes((int(found[1], 16),)), text.encode("ascii")).decode()
+    except UnicodeDecodeError:
+        raise ParameterError("no text behind the xtext") from None
 
 
 def encode_xtext(text: str) -> str:
@@ -98,7 +106,7 @@ def _ret(value: str | None) -> Ret:
 
 
 def _envid(value: str | None) -> str:
-    if not value or len(value) > 100:  # RFC 3461 §4.4
+    if not value or len(value) > MAX_ENVID:
         raise ParameterError("ENVID is 1 to 100 characters of xtext")
     decoded = decode_xtext(value)
     if not all(" " <= char <= "~" for char in decoded):
@@ -119,21 +127,22 @@ def _notify(value: str | None) -> frozenset[Notify]:
 def _orcpt(value: str | None) -> str:
     """``type;address``; the address is xtext, or utf-8-addr (RFC 6533 §3)."""
     kind, separator, address = (value or "").partition(";")
-    if not separator or not _ADDRESS_TYPE.fullmatch(kind) or not address or len(value or "") > 500:
+    if not separator or not _ADDRESS_TYPE.fullmatch(kind) or not address or len(value or "") > MAX_ORCPT:
         raise ParameterError("ORCPT is an address type, a semicolon and an address")
-    if kind.lower() == "utf-8":
-        decoded = _decode_utf8_address(address)
-    else:
-        decoded = decode_xtext(address)
-    if any(char < " " or char == "\x7f" for char in decoded):
+    is_utf8 = kind.lower() == "utf-8"
+    decoded = _decode_utf8_address(address) if is_utf8 else decode_xtext(address)
+    if not is_utf8 and not decoded.isascii():  # RFC 3461 §4.2
+        raise ParameterError("ORCPT beyond ASCII has the address type utf-8")
+    if _CONTROL.search(decoded):
         raise ParameterError("ORCPT holds a control character")
     return f"{kind};{decoded}"
 
 
 def _decode_utf8_address(text: str) -> str:
+    if not _UTF8_ADDRESS.fullmatch(text):
+        raise ParameterError("no utf-8 address")
     try:
         decoded = _EMBEDDED.sub(lambda found: chr(int(found[1], 16)), text)
-        decoded = _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), decoded)
         decoded.encode()
     except ValueError:
         raise ParameterError("ORCPT holds no character of that number") from None
