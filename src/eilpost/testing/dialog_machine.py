@@ -1,0 +1,156 @@
+"""Runs a dialogue against the bare server machine, without a socket (a grammar).
+
+Grammar and phases answer as they must; where policy would be asked, everything is accepted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from eilpost.config.schema import Role
+from eilpost.mail.reply import Reply, reply
+from eilpost.smtp import replies
+from eilpost.smtp.commands import Dialect
+from eilpost.smtp.events import (
+    ChunkEnd,
+    Content,
+    ContentEnd,
+    Data,
+    Disconnected,
+    Event,
+    Expand,
+    Hello,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Refused,
+    Reset,
+    Verify,
+)
+from eilpost.smtp.phases import Phase
+from eilpost.smtp.server import NEED_DATA, ServerConnection, ServerSettings
+from eilpost.testing.dialog import Demand, Dialogue, play
+
+GREETING: Final = reply(220, None, "mx.example.test ESMTP")
+SENDER_OK: Final = reply(250, "2.1.0", "Sender accepted")
+RECIPIENT_OK: Final = reply(250, "2.1.5", "Recipient accepted")
+ACCEPTED: Final = reply(250, "2.0.0", "Accepted")
+CANNOT_VERIFY: Final = reply(252, "2.5.2", "Send some mail, it will be tried")
+HELP: Final = reply(214, "2.0.0", "See RFC 5321")
+
+
+def settings_of(dialogue: Dialogue) -> ServerSettings:
+    """What of the dialogue's role and settings the machine itself knows."""
+    known: dict[str, Any] = {
+        "message_size": dialogue.settings.get("limits.message_size"),
+        "line": dialogue.settings.get("limits.line"),
+    }
+    return ServerSettings(
+        dialect=Dialect.LMTP if dialogue.role is Role.LMTP else Dialect.SMTP,
+        typed=dialogue.role is Role.SUBMISSION,
+        **{name: value for name, value in known.items() if value is not None},
+    )
+
+
+class MachineUnderTest:
+    """A server machine that accepts whatever its grammar lets through; it keeps the contents."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._machine = ServerConnection(settings)
+        self._content = bytearray()
+        self._output = bytearray(self._machine.greet(GREETING))
+        self.contents: list[bytes] = []
+        self.closed = False
+
+    def feed(self, octets: bytes) -> None:
+        """Gives it input; an empty string ends it."""
+        self._machine.receive_data(octets)
+        while not self.closed and (event := self._machine.next_event()) is not NEED_DATA:
+            self._answer(event)
+
+    def line(self) -> bytes | None:
+        """Its next line; None when it has closed and said all. LookupError when it waits for input."""
+        end = self._output.find(b"\n")
+        if end < 0:
+            if self.closed:
+                return None
+            raise LookupError("the server says nothing and waits")
+        line = bytes(self._output[: end + 1])
+        del self._output[: end + 1]
+        return line
+
+    def rest(self) -> bytes:
+        """All that it has said and nobody has read."""
+        return bytes(self._output)
+
+    def _answer(self, event: Event) -> None:
+        match event:
+            case Content(octets=octets):
+                self._content += octets
+            case Disconnected():
+                self.closed = True
+            case _:
+                self._output += self._machine.send(self._decide(event))
+                self.closed = self._machine.phase is Phase.CLOSED
+
+    def _decide(self, event: Event) -> Reply:
+        match event:
+            case Refused(reply=answer):
+                return answer
+            case Hello():
+                return self._machine.hello_reply("mx.example.test")
+            case ContentEnd(refusal=refusal):
+                content, self._content = bytes(self._content), bytearray()
+                if refusal is None:
+                    self.contents.append(content)
+                return refusal or ACCEPTED
+            case Reset():
+                self._content.clear()
+                return replies.RESET
+            case _:
+                return _DECISIONS[type(event)]
+
+
+_DECISIONS: Final[dict[type[Event], Reply]] = {
+    Mail: SENDER_OK,
+    Rcpt: RECIPIENT_OK,
+    Data: replies.SEND_CONTENT,
+    ChunkEnd: replies.OK,
+    Noop: replies.OK,
+    Quit: replies.BYE,
+    Verify: CANNOT_VERIFY,
+    Expand: replies.NOT_OFFERED,
+    Help: HELP,
+}
+
+
+def run_on_machine(dialogue: Dialogue, *, split: bool = False) -> list[bytes]:
+    """Plays the dialogue to its end; the contents that were accepted. Mismatch when it differs."""
+    machine = MachineUnderTest(settings_of(dialogue))
+    player = play(dialogue, split=split)
+    answer: bytes | None = None
+    while True:
+        try:
+            demand = player.send(answer)
+        except StopIteration:
+            return machine.contents
+        answer = _serve(machine, demand)
+
+
+def _serve(machine: MachineUnderTest, demand: bytes | Demand) -> bytes | None:
+    match demand:
+        case bytes():
+            machine.feed(demand)
+        case Demand.LINE:
+            try:
+                return machine.line()
+            except LookupError:
+                return b"(silence)\r\n"
+        case Demand.CLOSE_OURS:
+            machine.feed(b"")
+        case Demand.REST:
+            machine.feed(b"")
+            return machine.rest()
+    return None
