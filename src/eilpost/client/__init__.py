@@ -1,0 +1,1 @@
+"""The client: drives the machine over a network, for programs and for the agents (deeds)."""

@@ -1,0 +1,270 @@
+"""A session with a server over a stream: waits, so that the dialogues need not (a deed).
+
+What is said, and in which order, stands in ``smtp.client_transaction``. Here octets are sent and
+awaited, each wait has its limit (RFC 5321 §4.5.3.2), and whatever breaks becomes a result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from eilpost.client.transcript import Tell, Transcript
+from eilpost.net.stream import Stream, connect, connect_unix
+from eilpost.smtp.client import ClientConnection
+from eilpost.smtp.client_events import Answer, Dismissal, Greeting
+from eilpost.smtp.client_offer import Offer
+from eilpost.smtp.client_results import Answered, Cause, Lost, Stage
+from eilpost.smtp.client_transaction import (
+    Heard,
+    Parcel,
+    Step,
+    Transaction,
+    Want,
+    closing,
+    opening,
+    resetting,
+)
+from eilpost.smtp.commands import Dialect
+from eilpost.smtp.errors import RemoteProtocolError
+from eilpost.smtp.events import NEED_DATA
+from eilpost.smtp.phases import Phase
+
+T = TypeVar("T")
+
+FOREVER: Final = float("inf")
+QUIT_PATIENCE: Final = 5.0  # seconds; nothing depends on the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens: its name for people, its address, its port; 0 marks a Unix socket."""
+
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each wait may take, in seconds; the defaults are those of RFC 5321 §4.5.3.2."""
+
+    connect: float = 30.0
+    command: float = 300.0
+    data: float = 120.0
+    block: float = 180.0
+    end: float = 600.0
+
+    def of(self, stage: Stage) -> float:
+        """The limit of one stage."""
+        match stage:
+            case Stage.CONNECT:
+                return self.connect
+            case Stage.DATA:
+                return self.data
+            case Stage.CONTENT:
+                return self.block
+            case Stage.END:
+                return self.end
+            case Stage.QUIT:
+                return min(self.command, QUIT_PATIENCE)
+            case _:
+                return self.command
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How we speak: our name, the dialect, patience, our address, and who listens in."""
+
+    hostname: str
+    dialect: Dialect = Dialect.SMTP
+    timeouts: Timeouts = Timeouts()
+    source: str | None = None
+    tell: Tell | None = None
+
+
+class Broken(Exception):
+    """The session is over; ``result`` is what everybody gets who has none yet."""
+
+    def __init__(self, result: Answered | Lost) -> None:
+        super().__init__()
+        self.result = result
+
+
+class Conversation:
+    """One session, from its greeting on; one task at a time."""
+
+    __slots__ = ("_limits", "_loop", "_needs_reset", "_stream", "_transcript", "_until", "endpoint",
+                 "kept_until", "machine", "messages")  # fmt: skip
+
+    def __init__(self, endpoint: Endpoint, stream: Stream, manner: Manner) -> None:
+        self.endpoint = endpoint
+        self.machine = ClientConnection(manner.dialect)
+        self.messages = 0
+        self.kept_until = FOREVER
+        self._stream = stream
+        self._limits = {stage: manner.timeouts.of(stage) for stage in Stage}
+        self._loop = asyncio.get_running_loop()
+        self._needs_reset = False
+        self._transcript = Transcript(manner.tell) if manner.tell else None
+        self._until = FOREVER
+
+    @property
+    def offer(self) -> Offer:
+        """What the server offers."""
+        return self.machine.offer
+
+    @property
+    def is_usable(self) -> bool:
+        """False when the session is over, or the server said something while nobody listened."""
+        return self.machine.phase is not Phase.CLOSED and not self._stream.at_eof and not self._stream.has_input
+
+    async def transact(
+        self, parcel: Parcel, chunks: Callable[[], AsyncIterator[bytes]] | None = None, *, until: float = FOREVER
+    ) -> Transaction:
+        """Sends a parcel; every recipient has its result at the end.
+
+        ``until`` is a loop time; the answer to the end of the content is awaited beyond it, since
+        a message given up there may come twice (RFC 5321 §4.5.3.2.6).
+        """
+        self._until = until
+        transaction = Transaction(self.machine, parcel)
+        try:
+            if self._needs_reset:
+                refusal = await self._drive(resetting(self.machine))
+                if refusal is not None:
+                    raise Broken(refusal)
+                self._needs_reset = False
+            self.messages += 1
+            await self._drive(transaction.steps(), chunks() if chunks else None)
+        except Broken as broken:
+            self.abort()
+            transaction.settle(broken.result)
+        except BaseException:  # content that cannot be read, a cancelled task: never an end mark
+            self.abort()
+            raise
+        self._needs_reset = transaction.needs_reset
+        return transaction
+
+    async def quit(self) -> None:
+        """Ends the session politely; never raises for what the server does."""
+        try:
+            if self.is_usable:
+                self._until = FOREVER
+                await self._drive(closing(self.machine))
+            self._stream.close()
+        except Broken:
+            self.abort()
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._stream.abort()
+
+    async def _open(self, hostname: str, until: float) -> Answered | None:
+        self._until = until
+        return await self._drive(opening(self.machine, hostname))
+
+    async def _drive(self, dialogue: Generator[Step, Heard, T], chunks: AsyncIterator[bytes] | None = None) -> T:
+        """Runs a dialogue to its end; Broken when the connection or the protocol breaks."""
+        heard: Heard = None
+        while True:
+            try:
+                step = dialogue.send(heard)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            if isinstance(step, bytes):
+                heard = None
+                await self._say(step)
+            elif isinstance(step, Stage):
+                heard = await self._hear(step)
+            elif step is Want.CHUNK and chunks is not None:
+                heard = await anext(chunks, b"")
+
+    async def _say(self, octets: bytes) -> None:
+        stream = self._stream
+        stream.write(octets)
+        if self._transcript is not None:
+            self._transcript.said(octets, is_content=self.machine.phase is Phase.CONTENT)
+        if not stream.is_congested:
+            return
+        # A server that refuses content early stops reading it; what it said is heard next.
+        stream.deadline = min(self._loop.time() + self._limits[Stage.CONTENT], self._until)
+        try:
+            await stream.drain()
+        except TimeoutError:
+            raise Broken(Lost(Stage.CONTENT, Cause.TIMEOUT, "the server took nothing for too long")) from None
+        except OSError as error:
+            raise Broken(await self._last_words(error)) from None
+
+    async def _last_words(self, error: OSError) -> Answered | Lost:
+        """Why a connection broke while we spoke: the server's reply if it left one."""
+        try:
+            return Answered(Stage.CONTENT, (await self._hear(Stage.CONTENT)).reply)
+        except Broken as broken:
+            if isinstance(broken.result, Answered):
+                return broken.result
+            return Lost(Stage.CONTENT, Cause.DROPPED, _why(error))
+
+    async def _hear(self, stage: Stage) -> Answer | Greeting:
+        machine, stream = self.machine, self._stream
+        try:
+            while (event := machine.next_event()) is NEED_DATA:
+                due = self._loop.time() + self._limits[stage]
+                stream.deadline = due if stage is Stage.END else min(due, self._until)
+                octets = await stream.receive()
+                if self._transcript is not None:
+                    self._transcript.heard(octets)
+                machine.receive_data(octets)
+        except TimeoutError:
+            raise Broken(Lost(stage, Cause.TIMEOUT, "the server did not answer in time")) from None
+        except OSError as error:
+            raise Broken(Lost(stage, Cause.DROPPED, _why(error))) from None
+        except RemoteProtocolError as error:
+            raise Broken(Lost(stage, Cause.PROTOCOL, f"the server broke the protocol ({error})")) from None
+        if isinstance(event, Answer | Greeting):
+            return event
+        if isinstance(event, Dismissal):
+            raise Broken(Answered(stage, event.reply))
+        raise Broken(Lost(stage, Cause.DROPPED, "the server closed the connection"))
+
+
+async def converse(endpoint: Endpoint, manner: Manner, *, until: float = FOREVER) -> Conversation | Answered | Lost:
+    """A session that is ready for mail: connected, greeted, and said hello to; or why there is none."""
+    loop = asyncio.get_running_loop()
+    patience = max(0.0, min(manner.timeouts.connect, until - loop.time()))
+    try:
+        if endpoint.port:
+            stream = await connect(endpoint.address, endpoint.port, timeout=patience, source=manner.source)
+        else:
+            stream = await connect_unix(endpoint.address, timeout=patience)
+    except TimeoutError:
+        return Lost(Stage.CONNECT, Cause.TIMEOUT, f"{endpoint.address} did not answer in time")
+    except OSError as error:
+        return Lost(Stage.CONNECT, Cause.UNREACHABLE, f"{endpoint.address}: {_why(error)}")
+    conversation = Conversation(endpoint, stream, manner)
+    try:
+        refusal = await conversation._open(manner.hostname, until)
+    except Broken as broken:
+        conversation.abort()
+        return broken.result
+    except BaseException:
+        conversation.abort()
+        raise
+    if refusal is None:
+        return conversation
+    await conversation.quit()
+    return refusal
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror or str(error) or type(error).__name__
+    return os.strerror(error.errno)

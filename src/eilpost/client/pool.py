@@ -1,0 +1,104 @@
+"""Kept sessions, so that the next message finds one open (a deed).
+
+A session is found again by its key (a next hop) and by its endpoint: two domains with one mail
+server share it. One timer looks after all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from eilpost.client.conversation import Conversation, Endpoint
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Pool(Generic[K]):
+    """Sessions without work, each for at most ``idle`` seconds (twice that at worst)."""
+
+    __slots__ = ("_by_endpoint", "_by_key", "_idle", "_keys", "_loop", "_partings", "_timer")
+
+    def __init__(self, idle: float) -> None:
+        self._idle = idle
+        self._by_key: dict[K, list[Conversation]] = {}
+        self._by_endpoint: dict[Endpoint, list[Conversation]] = {}
+        self._keys: dict[Conversation, K] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._partings: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def take(self, key: K) -> Conversation | None:
+        """The session used last for this key, now the caller's; None if there is none."""
+        return self._take(self._by_key.get(key))
+
+    def take_at(self, endpoint: Endpoint) -> Conversation | None:
+        """The same for an endpoint, whatever it was kept for."""
+        return self._take(self._by_endpoint.get(endpoint))
+
+    def _take(self, row: list[Conversation] | None) -> Conversation | None:
+        while row:
+            conversation = row[-1]
+            self._remove(conversation)
+            if conversation.is_usable:
+                return conversation
+            self.part(conversation)
+        return None
+
+    def keep(self, key: K, conversation: Conversation) -> None:
+        """Keeps a session for others; one that is over is let go."""
+        if self._idle <= 0 or not conversation.is_usable:
+            self.part(conversation)
+            return
+        conversation.kept_until = self._loop.time() + self._idle
+        self._keys[conversation] = key
+        self._by_key.setdefault(key, []).append(conversation)
+        self._by_endpoint.setdefault(conversation.endpoint, []).append(conversation)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._idle, self._sweep)
+
+    def part(self, conversation: Conversation) -> None:
+        """Says QUIT to a session in the background."""
+        if not conversation.is_usable:
+            conversation.abort()
+            return
+        task = self._loop.create_task(conversation.quit())
+        self._partings.add(task)
+        task.add_done_callback(self._partings.discard)
+
+    async def close(self) -> None:
+        """Ends all sessions politely."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for conversation in list(self._keys):
+            self._remove(conversation)
+            self.part(conversation)
+        await asyncio.gather(*self._partings)
+
+    def _remove(self, conversation: Conversation) -> None:
+        _strike(self._by_key, self._keys.pop(conversation), conversation)
+        _strike(self._by_endpoint, conversation.endpoint, conversation)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for conversation in [kept for kept in self._keys if kept.kept_until <= now]:
+            self._remove(conversation)
+            self.part(conversation)
+        if self._keys:
+            self._timer = self._loop.call_later(self._idle, self._sweep)
+
+
+R = TypeVar("R", bound=Hashable)
+
+
+def _strike(rows: dict[R, list[Conversation]], key: R, conversation: Conversation) -> None:
+    row = rows[key]
+    row.remove(conversation)
+    if not row:
+        del rows[key]
