@@ -1,0 +1,44 @@
+"""What policy knows of a client, a recipient and a content (words)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from eilpost.config.schema import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who is connected. ``key`` names everybody who shares this client's limits.
+
+    ``address`` is canonical, empty on a Unix socket; ``trusted`` clients may relay and are free of
+    the limits per client; ``account`` is the user behind a local socket, or who has logged in.
+    """
+
+    role: Role
+    address: str
+    key: str
+    trusted: bool
+    account: str = ""
+
+
+class Standing(Enum):
+    """Where a recipient's address leads."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+    UNKNOWN = "unknown"
+    UNDECIDED = "undecided"  # an alias that our operator has to mend, a directory that fails
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFacts:
+    """What was seen of a content, without parsing it."""
+
+    size: int
+    hops: int
+    header_too_big: bool
+    header_8bit: bool
+    smtputf8: bool
+    troubles: tuple[str, ...] = ()

@@ -1,0 +1,101 @@
+"""What all sessions share: the rules, the ways to spool and queue, memory and rates (a deed)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from eilpost.config.schema import Limits
+from eilpost.journal import Journal
+from eilpost.message import dates
+from eilpost.policy import peer as peers
+from eilpost.policy import rates
+from eilpost.policy.facts import Client
+from eilpost.receive.inquiry import Inquiry
+from eilpost.spool.contract import Entry, Spool
+
+_RATES_KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Where accepted mail goes, and how its sender's host is looked up.
+
+    ``has_room`` says whether the queue takes entries directly; ``accept`` hands one over.
+    ``reverse`` gives an address's verified name in DNS or an empty string, within its own deadline.
+    ``user_name`` names a local user.
+    """
+
+    spool: Spool
+    has_room: Callable[[], bool]
+    accept: Callable[[Entry], None]
+    user_name: Callable[[int], str]
+    reverse: Callable[[str], Awaitable[str]] | None = None
+
+
+class House:
+    """The one everybody is a guest of. ``guests`` counts them; ``stopping`` ends their stay."""
+
+    __slots__ = (
+        "_date",
+        "_memory",
+        "_rates",
+        "_second",
+        "guests",
+        "hostname",
+        "inquiry",
+        "journal",
+        "limits",
+        "stopping",
+        "ways",
+    )
+
+    def __init__(self, hostname: str, limits: Limits, inquiry: Inquiry, ways: Ways, journal: Journal) -> None:
+        self.hostname = hostname
+        self.limits = limits
+        self.inquiry = inquiry
+        self.ways = ways
+        self.journal = journal
+        self.guests = 0
+        self.stopping = False
+        self._rates: dict[str, float] = {}
+        self._memory = 0
+        self._second = 0
+        self._date = ""
+
+    def patience(self) -> float:
+        """Seconds a client has now for one command."""
+        return peers.patience(self.limits, in_all=self.guests)
+
+    def may_begin(self, client: Client) -> bool:
+        """Whether this client's rate allows one more message; counts it."""
+        per_minute = self.limits.messages_per_minute
+        if client.trusted or not per_minute:
+            return True
+        now = asyncio.get_running_loop().time()
+        if len(self._rates) > _RATES_KEPT:
+            self._rates = {key: whole for key, whole in self._rates.items() if whole > now}
+        spent = rates.spend(self._rates.get(client.key, 0.0), now, per_minute)
+        self._rates[client.key] = spent.whole_at
+        return spent.allowed
+
+    def hold(self, octets: int) -> bool:
+        """Takes memory for content; False when all of it is in use (F127)."""
+        if self._memory + octets > self.limits.memory:
+            return False
+        self._memory += octets
+        return True
+
+    def let_go(self, octets: int) -> None:
+        """Gives memory back."""
+        self._memory -= octets
+
+    def date(self, now: float) -> str:
+        """Now, as headers write it."""
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._date = dates.format(second, time.localtime(second).tm_gmtoff)
+        return self._date

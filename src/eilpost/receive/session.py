@@ -1,0 +1,478 @@
+"""One session: what the machine understood is judged, answered, and what is accepted made durable.
+
+(a deed) The loop takes events from the machine until it has none left, sends all replies that are
+ready in one write, and waits for more. Each event has its handler in the table at the end. The
+content has arrived in five calls: end the draft, gather facts, judge, write the trace, commit and
+reply. "250" is said when the commit has returned, and only then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from eilpost.journal import Accepted, CommandRefused, Faulted, SessionClosed, SessionOpened
+from eilpost.mail.reply import Reply, reply
+from eilpost.message import submission, trace
+from eilpost.message.header import Header
+from eilpost.net.stream import DeadlineExpired, Stream
+from eilpost.policy import content as content_policy
+from eilpost.policy import recipient as recipient_policy
+from eilpost.policy import sender as sender_policy
+from eilpost.policy import verdicts
+from eilpost.policy.facts import Client
+from eilpost.policy.peer import Conduct, conduct
+from eilpost.receive.house import House
+from eilpost.receive.roles import RoleRow
+from eilpost.receive.transaction import Transaction
+from eilpost.smtp import replies
+from eilpost.smtp.commands import COMMANDS, Dialect, Verb
+from eilpost.smtp.events import (
+    ChunkEnd,
+    Content,
+    ContentEnd,
+    Data,
+    Disconnected,
+    Expand,
+    Hello,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Refused,
+    Reset,
+    Verify,
+)
+from eilpost.smtp.phases import Phase
+from eilpost.smtp.server import NeedData, ServerConnection, ServerSettings
+from eilpost.spool.contract import Entry, SpoolClosed, SpoolFull
+
+FAREWELL: Final = 10.0
+"""Seconds a peer has to take our last words."""
+
+CONTENT_GRACE: Final = 60.0
+"""Seconds of content before its minimum rate counts."""
+
+SLOW_READER: Final = 60.0
+"""Seconds a peer has to take the replies that pile up (F124)."""
+
+
+class Session:
+    """A connected client, from greeting to farewell."""
+
+    __slots__ = (
+        "_accepted", "_conduct", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id", "_junk",
+        "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_refusal", "_role", "_stream", "_transaction",
+        "_waiting", "client",
+    )  # fmt: skip
+
+    def __init__(
+        self, house: House, role: RoleRow, settings: ServerSettings, client: Client, stream: Stream, id: str
+    ) -> None:
+        self.client = client
+        self._house = house
+        self._role = role
+        self._stream = stream
+        self._id = id
+        self._loop = asyncio.get_running_loop()
+        self._machine = ServerConnection(settings)
+        self._out: list[bytes] = []
+        self._transaction: Transaction | None = None
+        self._refusal: Reply | None = None
+        self._helo = ""
+        self._extended = False
+        self._name: asyncio.Task[str] | None = None
+        self._opened = self._loop.time()
+        self._content_since = 0.0
+        self._held = 0
+        self._errors = self._junk = self._messages = self._accepted = 0
+        self._waiting = False
+
+    # --- the loop
+
+    async def run(self) -> None:
+        """The whole session; never raises for what a peer does."""
+        reason = "disconnected"
+        self._house.journal(SessionOpened(self._id, self._role.role.value, self.client.address))
+        try:
+            self._greet()
+            reason = await self._converse()
+        except DeadlineExpired:
+            reason = "deadline"
+            self._say_last(verdicts.TOO_SLOW)
+        except ConnectionError:
+            pass
+        except asyncio.CancelledError:
+            reason = "shutdown"
+            self._say_last(verdicts.STOPPING)
+        except Exception as error:
+            # A bug must not cost more than this session, and its peer must be able to try again.
+            reason = "fault"
+            self._house.journal(Faulted("session", type(error).__name__, str(error)))
+            self._say_last(verdicts.INTERNAL)
+        finally:
+            await self._end(reason)
+
+    def _greet(self) -> None:
+        if self._stream.has_input:
+            self._out.append(self._machine.greet(verdicts.EARLY))  # F017
+            return
+        protocol = "LMTP" if self._role.dialect is Dialect.LMTP else "ESMTP"
+        self._out.append(self._machine.greet(Reply(220, None, (f"{self._house.hostname} {protocol} Eilpost",))))
+        if self._house.ways.reverse is not None and self.client.address:
+            self._name = self._loop.create_task(_name_of(self._house.ways.reverse, self.client.address))
+
+    async def _converse(self) -> str:
+        machine, stream = self._machine, self._stream
+        while True:
+            event = machine.next_event()
+            kind = type(event)
+            if kind is NeedData:
+                self._flush()
+                if machine.phase is Phase.CLOSED:
+                    return "closed"
+                if stream.is_congested:
+                    stream.deadline = self._loop.time() + SLOW_READER
+                    await stream.drain()
+                machine.receive_data(await self._receive())
+            elif kind is Disconnected:
+                self._flush()
+                return "disconnected"
+            else:
+                waits = _HANDLERS[kind](self, event)
+                if waits is not None:
+                    await waits
+                if machine.phase is Phase.CLOSED:
+                    self._flush()
+                    return "quit" if kind is Quit else "refused"
+
+    async def _receive(self) -> bytes:
+        now = self._loop.time()
+        house = self._house
+        if self._machine.phase is Phase.CONTENT:
+            transaction = self._transaction
+            size = transaction.draft.size if transaction is not None and transaction.draft is not None else 0
+            deadline = self._content_since + CONTENT_GRACE + size / house.limits.content_rate  # F123
+        else:
+            deadline = now + house.patience()
+        self._stream.deadline = min(deadline, self._opened + house.limits.session_deadline)
+        self._waiting = True
+        try:
+            return await self._stream.receive()
+        finally:
+            self._waiting = False
+
+    def stop(self) -> None:
+        """The house closes: at once when nothing is under way, else after the transaction."""
+        if self._waiting and self._machine.phase in (Phase.HELLO, Phase.READY):
+            self._say_last(verdicts.STOPPING)
+            self._stream.close()
+
+    def _flush(self) -> None:
+        if self._out:
+            self._stream.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+            self._out.clear()
+
+    def _say_last(self, words: Reply) -> None:
+        if self._machine.phase is not Phase.CLOSED:
+            self._out.append(self._machine.close(words))
+        self._flush()
+
+    async def _end(self, reason: str) -> None:
+        await self._forget()
+        if self._name is not None:
+            self._name.cancel()
+        self._stream.deadline = self._loop.time() + FAREWELL
+        self._stream.close()
+        seconds = round(self._loop.time() - self._opened, 3)
+        self._house.journal(SessionClosed(self._id, self.client.address, reason, self._accepted, seconds))
+
+    # --- replies
+
+    def _answer(self, words: Reply) -> None:
+        """Sends a reply to the event at hand; the session ends here if the house does."""
+        if self._house.stopping and self._machine.phase in (Phase.HELLO, Phase.READY):
+            words = verdicts.STOPPING
+        self._out.append(self._machine.send(words))
+
+    def _useless(self, words: Reply) -> None:
+        """Answers a command that moves no mail; too many of them end the session."""
+        self._junk += 1
+        if conduct(self._house.limits, errors=0, junk=self._junk) is Conduct.TOO_MUCH_JUNK:
+            words = verdicts.TOO_MUCH_JUNK
+        self._answer(words)
+
+    def _refuse(self, command: str, words: Reply, forward_path: str = "") -> Awaitable[None] | None:
+        """Answers 4yz or 5yz: noted, slowed down when there are many, and ended at last."""
+        self._errors += 1
+        transaction = self._transaction
+        self._house.journal(
+            CommandRefused(
+                self._id,
+                self._role.role.value,
+                self.client.address,
+                self._helo,
+                command,
+                str(words),
+                str(transaction.reverse_path) if transaction is not None else "",
+                forward_path,
+            )
+        )
+        match conduct(self._house.limits, errors=self._errors, junk=0):
+            case Conduct.TOO_MANY_ERRORS:
+                self._answer(verdicts.TOO_MANY_ERRORS)
+            case Conduct.SLOWLY:
+                return self._answer_slowly(words)
+            case _:
+                self._answer(words)
+        return None
+
+    async def _answer_slowly(self, words: Reply) -> None:
+        self._flush()
+        await asyncio.sleep(self._house.limits.error_delay)
+        self._answer(words)
+
+    # --- commands
+
+    async def _forget(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        self._refusal = None
+        if self._held:
+            self._house.let_go(self._held)
+            self._held = 0
+        if transaction is not None:
+            await transaction.discard()
+
+    async def _on_hello(self, event: Hello) -> None:
+        await self._forget()  # RFC 5321 §4.1.4: as RSET
+        self._helo = event.name
+        self._extended = event.verb is not Verb.HELO
+        self._useless(self._machine.hello_reply(f"{self._house.hostname} greets {event.name}"))
+
+    def _on_mail(self, event: Mail) -> Awaitable[None] | None:
+        verdict = sender_policy.judge(
+            self.client,
+            self._house.limits,
+            messages=self._messages,
+            rate_allowed=self._house.may_begin(self.client),
+        )
+        if not verdict.is_positive:
+            return self._refuse(f"MAIL FROM:{event.reverse_path}", verdict)
+        self._transaction = Transaction(event.reverse_path, event.parameters)
+        self._answer(verdict)
+        return None
+
+    def _on_rcpt(self, event: Rcpt) -> Awaitable[None] | None:
+        transaction = self._transaction
+        assert transaction is not None
+        address = event.forward_path.mailbox
+        standing, recipients = self._house.inquiry.recipient(address, event.parameters)
+        verdict = recipient_policy.judge(self.client, self._house.limits, standing, recipients=transaction.accepted)
+        if not verdict.is_positive:
+            return self._refuse(f"RCPT TO:{event.forward_path}", verdict, str(event.forward_path))
+        transaction.add(recipients)
+        self._answer(verdict)
+        return None
+
+    def _on_data(self, event: Data) -> Awaitable[None] | None:
+        self._begin_content()
+        self._content_since = self._loop.time()
+        self._answer(replies.SEND_CONTENT)
+        return None
+
+    def _begin_content(self) -> Transaction:
+        transaction = self._transaction
+        assert transaction is not None
+        if transaction.draft is None:
+            transaction.begin_content(
+                self._house.ways.spool.draft(),
+                header_limit=self._house.limits.header_size,
+                mend=self._mend if self._role.repairs else None,
+            )
+        return transaction
+
+    def _mend(self, header: Header) -> submission.Repairs:
+        draft = self._transaction.draft if self._transaction is not None else None
+        token = draft.id if draft is not None else self._id
+        return submission.repairs(
+            header,
+            date=self._house.date(time.time()),
+            message_id=submission.message_id(token, self._house.hostname),
+        )
+
+    async def _on_content(self, event: Content) -> None:
+        if self._refusal is not None:
+            return
+        transaction = self._begin_content()
+        inline = min(len(event.octets), max(0, _INLINE - self._held))
+        if inline:
+            if not self._house.hold(inline):
+                self._refusal = verdicts.NO_MEMORY
+                return
+            self._held += inline
+        try:
+            await transaction.take(event.octets)
+        except SpoolFull:
+            self._refusal = verdicts.NO_SPACE
+        except SpoolClosed:
+            self._refusal = verdicts.CLOSED
+
+    def _on_chunk_end(self, event: ChunkEnd) -> Awaitable[None] | None:
+        if self._refusal is not None:
+            return self._refuse("BDAT", self._refusal)
+        self._answer(verdicts.CHUNK_OK)
+        return None
+
+    async def _on_content_end(self, event: ContentEnd) -> None:
+        """The content has arrived."""
+        transaction = self._begin_content()
+        try:
+            verdict = self._refusal or event.refusal or await self._judge(transaction, event.size)
+            if verdict.is_positive:
+                verdict = await self._keep(transaction, event.size)
+        except SpoolFull:
+            verdict = verdicts.NO_SPACE
+        except SpoolClosed:
+            verdict = verdicts.CLOSED
+        if verdict.is_positive:
+            self._transaction = None
+            self._answer(verdict)
+        else:
+            waits = self._refuse("end of content", verdict)
+            if waits is not None:
+                await waits
+        await self._forget()
+
+    async def _judge(self, transaction: Transaction, size: int) -> Reply:
+        await transaction.finish()
+        return content_policy.judge(self.client, self._house.limits, transaction.facts(size))
+
+    async def _keep(self, transaction: Transaction, size: int) -> Reply:
+        """Writes the trace, commits, hands over to the queue; the reply names the message."""
+        house, draft = self._house, transaction.draft
+        assert draft is not None
+        now = time.time()
+        header = transaction.header
+        entry = await house.ways.spool.commit(
+            draft,
+            transaction.envelope(),
+            received=now,
+            account=self.client.account,
+            session=self._id,
+            message_id=_message_id(header),
+            prefix=trace.received(self._hop(transaction, draft.id, now)) + transaction.repairs.prefix,
+            claim=house.ways.has_room(),
+        )
+        self._taken(transaction, entry, size)
+        return reply(250, "2.0.0", f"Ok: queued as {entry.message.id}")
+
+    def _hop(self, transaction: Transaction, id: str, now: float) -> trace.Hop:
+        single = transaction.recipients[0] if len(transaction.recipients) == 1 else None
+        name = self._name
+        return trace.Hop(
+            helo=self._helo,
+            peer=self.client.address,
+            by=self._house.hostname,
+            protocol=trace.protocol(
+                extended=self._extended,
+                lmtp=self._role.dialect is Dialect.LMTP,
+                utf8=transaction.parameters.smtputf8,
+            ),
+            id=id,
+            date=self._house.date(now),
+            name=name.result() if name is not None and name.done() and not name.cancelled() else "",
+            recipient=(single.given or single.address) if single is not None else None,
+        )
+
+    def _taken(self, transaction: Transaction, entry: Entry, size: int) -> None:
+        self._errors = self._junk = 0
+        self._messages += 1
+        self._accepted += 1
+        message = entry.message
+        self._house.journal(
+            Accepted(
+                self._id,
+                message.id,
+                self._role.role.value,
+                self.client.address,
+                self._helo,
+                str(message.reverse_path),
+                len(entry.recipients),
+                size,
+                message.message_id,
+                message.account,
+            )
+        )
+        self._house.ways.accept(entry)
+
+    async def _on_reset(self, event: Reset) -> None:
+        await self._forget()
+        self._useless(replies.RESET)
+
+    def _on_noop(self, event: Noop) -> None:
+        self._useless(replies.OK)
+
+    def _on_quit(self, event: Quit) -> None:
+        self._out.append(self._machine.send(replies.BYE))
+
+    def _on_verify(self, event: Verify) -> None:
+        if recipient_policy.may_ask(self.client):
+            self._useless(self._house.inquiry.verify(event.name))
+        else:
+            self._useless(verdicts.CANNOT_VERIFY)
+
+    def _on_expand(self, event: Expand) -> Awaitable[None] | None:
+        if not recipient_policy.may_ask(self.client):
+            return self._refuse("EXPN", verdicts.NO_EXPANSION)
+        self._useless(self._house.inquiry.expand(event.name))
+        return None
+
+    def _on_help(self, event: Help) -> None:
+        self._useless(help_reply(event.topic, self._role.dialect))
+
+    def _on_refused(self, event: Refused) -> Awaitable[None] | None:
+        return self._refuse(event.line.decode("utf-8", "backslashreplace"), event.reply)
+
+
+def help_reply(topic: str, dialect: Dialect) -> Reply:
+    """HELP from the table of commands (RFC 5321 §4.1.1.8)."""
+    row = COMMANDS.get(topic.upper())
+    if row is not None and dialect in row.dialects:
+        return reply(214, "2.0.0", row.syntax, row.help, row.rfc)
+    if topic:
+        return reply(504, "5.5.4", "No help for that; HELP alone lists the commands")
+    known = " ".join(verb for verb, row in COMMANDS.items() if dialect in row.dialects)
+    return reply(214, "2.0.0", "Commands:", known, "HELP command explains one")
+
+
+async def _name_of(reverse: Callable[[str], Awaitable[str]], address: str) -> str:
+    return await reverse(address)
+
+
+def _message_id(header: Header | None) -> str:
+    found = header.first(b"message-id") if header is not None and header.has(b"message-id") else None
+    return found.decode("utf-8", "backslashreplace") if found else ""
+
+
+_INLINE: Final = 256_000
+"""Octets of one content that count as memory; what is more goes to a file."""
+
+_HANDLERS: Final[Mapping[type[object], Callable[[Session, Any], Awaitable[None] | None]]] = {
+    Hello: Session._on_hello,
+    Mail: Session._on_mail,
+    Rcpt: Session._on_rcpt,
+    Data: Session._on_data,
+    Content: Session._on_content,
+    ChunkEnd: Session._on_chunk_end,
+    ContentEnd: Session._on_content_end,
+    Reset: Session._on_reset,
+    Noop: Session._on_noop,
+    Quit: Session._on_quit,
+    Verify: Session._on_verify,
+    Expand: Session._on_expand,
+    Help: Session._on_help,
+    Refused: Session._on_refused,
+}
