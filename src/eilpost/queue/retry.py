@@ -14,9 +14,8 @@ from typing import Final
 
 from eilpost.config.schema import HOUR, MINUTE, Queue
 from eilpost.mail.outcome import Fate, Outcome
-from eilpost.mail.status import status
+from eilpost.report.notices import final_status
 
-_EXPIRED: Final = status("5.4.7")
 _JUMP: Final = MINUTE  # a clock that NTP slews never differs so much between two looks
 _LONGEST_DOUBT: Final = 4 * HOUR
 _LONGEST_BACK_OFF: Final = HOUR / 2
@@ -55,8 +54,8 @@ def wait(attempts: int, settings: Queue, jitter: float) -> float:
 
 def expired(outcome: Outcome) -> Outcome:
     """The final outcome of a recipient whose last one was ``outcome``; its reason is kept."""
-    reason = outcome.diagnostic or "no attempt was successful"
-    return replace(outcome, fate=Fate.EXPIRED, status=_EXPIRED, diagnostic=reason)
+    final = replace(outcome, fate=Fate.EXPIRED, diagnostic=outcome.diagnostic or "no attempt was successful")
+    return replace(final, status=final_status(final))
 
 
 def back_off(failures: int, settings: Queue, jitter: float) -> float:

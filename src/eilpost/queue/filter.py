@@ -1,0 +1,30 @@
+"""Does an operator's filter mean this recipient? (decisions)
+
+The store answers the same question for what lies in it; this is for what waits in memory.
+"""
+
+from __future__ import annotations
+
+from eilpost.mail.address import Address
+from eilpost.spool.contract import Filter, QueuedMessage, QueuedRecipient, State
+
+
+def matches(wanted: Filter, message: QueuedMessage, recipient: QueuedRecipient, state: State, now: float) -> bool:
+    """Whether ``wanted`` means this recipient, which stands in ``state``."""
+    return (
+        (not wanted.messages or message.id in wanted.messages)
+        and (wanted.state is None or wanted.state is state)
+        and (not wanted.older or now - message.received >= wanted.older)
+        and _is_at(wanted.to, recipient.recipient.address)
+        and _is_at(wanted.sender, message.reverse_path.mailbox)
+    )
+
+
+def _is_at(pattern: str, address: Address | None) -> bool:
+    if not pattern:
+        return True
+    if address is None:
+        return pattern == "<>"
+    if pattern.startswith("@"):
+        return address.domain == pattern[1:].lower()
+    return str(address).lower() == pattern.lower()

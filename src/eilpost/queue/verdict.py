@@ -1,0 +1,135 @@
+"""What follows from an attempt, for the spool, the log and the sender (decisions).
+
+An outcome that is not final is given its next time, or is made final when the message has
+expired; then the report room says who must be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from eilpost.config.schema import Queue
+from eilpost.journal import Attempted, ReportOmitted
+from eilpost.mail.envelope import Recipient
+from eilpost.mail.next_hop import NextHop
+from eilpost.mail.outcome import Fate, Outcome
+from eilpost.mail.status import Status, status
+from eilpost.queue.retry import Expired, expired, next_attempt, wait
+from eilpost.report.notices import Decision, MessageFacts, Notice, RecipientFacts, notices
+from eilpost.spool.contract import QueuedMessage, QueuedRecipient, Settlement
+
+OUR_FAULT: Final = status("4.3.0")
+
+_SUCCESS: Final = frozenset({Fate.DELIVERED, Fate.RELAYED})
+_NOTHING_TO_TELL: Final = Decision((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What an attempt was made under.
+
+    ``jitter`` is one random number for all recipients of a job, so that they stay together.
+    ``tried`` is False when nobody was asked: the destination is down until ``not_before``, Unix
+    time. ``doubtful``: the clock is not to be believed, nothing expires. ``may_warn``: a delay
+    may be told now.
+    """
+
+    now: float
+    jitter: float
+    tried: bool = True
+    doubtful: bool = False
+    may_warn: bool = False
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to make durable and what to tell."""
+
+    settlements: tuple[Settlement, ...]
+    notices: tuple[Notice, ...]
+    events: tuple[Attempted | ReportOmitted, ...]
+
+
+def judge(
+    message: QueuedMessage,
+    recipients: Sequence[QueuedRecipient],
+    outcomes: Sequence[Outcome],
+    next_hop: NextHop,
+    settings: Queue,
+    circumstances: Circumstances,
+) -> Verdict:
+    """The verdict on one job; ``outcomes`` has one for each of ``recipients``, in order."""
+    rows = [
+        (item, *_place(message, item, outcome, settings, circumstances))
+        for item, outcome in zip(recipients, outcomes, strict=True)
+    ]
+    told = _tell(message, rows, settings, circumstances)
+    warned = told.warned if told.notices else frozenset()
+    tried = circumstances.tried
+    settlements = tuple(
+        Settlement(message.id, item.position, outcome, due, item.position in warned, tried)
+        for item, outcome, due in rows
+    )
+    hop = str(next_hop)
+    delay = max(0.0, circumstances.now - message.received)
+    events = tuple(
+        Attempted(
+            message.id, str(item.recipient.address), outcome.fate.value, str(outcome.status), hop,
+            outcome.remote or "", item.attempts + tried, delay, outcome.diagnostic, due,
+        )
+        for item, outcome, due in rows
+    )  # fmt: skip
+    if not told.omitted:
+        return Verdict(settlements, told.notices, events)
+    omitted = (ReportOmitted(message.id, str(item.recipient), item.why.value) for item in told.omitted)
+    return Verdict(settlements, told.notices, (*events, *omitted))
+
+
+def _place(
+    message: QueuedMessage, item: QueuedRecipient, outcome: Outcome, settings: Queue, circumstances: Circumstances
+) -> tuple[Outcome, float | None]:
+    """The outcome as it counts, and when the recipient is due again."""
+    if outcome.fate.is_final:
+        return outcome, None
+    attempts = item.attempts + circumstances.tried
+    now, jitter = circumstances.now, circumstances.jitter
+    following = next_attempt(attempts=attempts, received=message.received, now=now, settings=settings, jitter=jitter)
+    if not isinstance(following, Expired):
+        # Not before the destination is looked at again, but never later than the last attempt.
+        latest = max(following.at, message.received + settings.expire)
+        return outcome, min(max(following.at, circumstances.not_before), latest)
+    if circumstances.doubtful:
+        return outcome, now + wait(attempts, settings, jitter)
+    return expired(outcome), None
+
+
+def _tell(
+    message: QueuedMessage,
+    rows: Sequence[tuple[QueuedRecipient, Outcome, float | None]],
+    settings: Queue,
+    circumstances: Circumstances,
+) -> Decision:
+    facts = [
+        RecipientFacts(
+            item.position, item.recipient, outcome, item.attempts + circumstances.tried,
+            message.received + settings.expire if due is not None else None, item.warned,
+        )
+        for item, outcome, due in rows
+        # Most mail arrives and nobody asked for word of it; this line is on every message's road.
+        if outcome.fate not in _SUCCESS or item.recipient.parameters.notify is not None
+    ]  # fmt: skip
+    if not facts:
+        return _NOTHING_TO_TELL
+    about = MessageFacts(message.id, message.reverse_path, message.parameters, message.received, message.size)
+    warning = settings.delay_warning if circumstances.may_warn else 0.0
+    return notices(about, facts, now=circumstances.now, delay_warning=warning)
+
+
+def same_for_all(
+    recipients: Sequence[Recipient], fate: Fate, code: Status, diagnostic: str, now: float
+) -> tuple[Outcome, ...]:
+    """One outcome of local cause for each recipient."""
+    return tuple(Outcome(item.address, fate, code, diagnostic, None, now) for item in recipients)
