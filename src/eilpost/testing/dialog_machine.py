@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from eilpost.config.schema import Role
 from eilpost.mail.reply import Reply, reply
+from eilpost.policy import verdicts
 from eilpost.smtp import replies
 from eilpost.smtp.commands import Dialect
 from eilpost.smtp.events import (
@@ -34,10 +35,7 @@ from eilpost.smtp.server import NEED_DATA, ServerConnection, ServerSettings
 from eilpost.testing.dialog import Demand, Dialogue, play
 
 GREETING: Final = reply(220, None, "mx.example.test ESMTP")
-SENDER_OK: Final = reply(250, "2.1.0", "Sender accepted")
-RECIPIENT_OK: Final = reply(250, "2.1.5", "Recipient accepted")
-ACCEPTED: Final = reply(250, "2.0.0", "Accepted")
-CANNOT_VERIFY: Final = reply(252, "2.5.2", "Send some mail, it will be tried")
+ACCEPTED: Final = reply(250, "2.0.0", "Ok: accepted")
 HELP: Final = reply(214, "2.0.0", "See RFC 5321")
 
 
@@ -114,14 +112,14 @@ class MachineUnderTest:
 
 
 _DECISIONS: Final[dict[type[Event], Reply]] = {
-    Mail: SENDER_OK,
-    Rcpt: RECIPIENT_OK,
+    Mail: verdicts.SENDER_OK,
+    Rcpt: verdicts.RECIPIENT_OK,
     Data: replies.SEND_CONTENT,
-    ChunkEnd: replies.OK,
+    ChunkEnd: verdicts.CHUNK_OK,
     Noop: replies.OK,
     Quit: replies.BYE,
-    Verify: CANNOT_VERIFY,
-    Expand: replies.NOT_OFFERED,
+    Verify: verdicts.CANNOT_VERIFY,
+    Expand: verdicts.NO_EXPANSION,
     Help: HELP,
 }
 
