@@ -37,6 +37,10 @@ class SpoolLocked(SpoolError):
     """Another process has this spool; the message names it."""
 
 
+class SpoolUnknown(SpoolError):
+    """The directory holds a store of a newer version, or of another program; nothing was touched."""
+
+
 class State(Enum):
     """Where a recipient stands in the queue."""
 
@@ -269,5 +273,5 @@ class Spool(Protocol):
 __all__ = [
     "Address", "Content", "ContentDamaged", "Draft", "Entry", "Filter", "NewMessage", "QueuedMessage",
     "QueuedRecipient", "Settlement", "Spool", "SpoolClosed", "SpoolError", "SpoolFull", "SpoolLocked",
-    "State", "Stats",
+    "SpoolUnknown", "State", "Stats",
 ]  # fmt: skip
