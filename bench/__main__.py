@@ -11,12 +11,11 @@ import platform
 import sys
 from pathlib import Path
 
-from tests.peers import load, postfix
-from tests.peers.tools import PeerError, program, run, scratch
-
 from bench.measure import measure, measure_idle
 from bench.report import Figure, IdleFigure, document, table
 from bench.rows import IDLE, IDLE_CONNECTIONS, ROWS, Contender
+from tests.peers import load, postfix
+from tests.peers.tools import PeerError, program, run, scratch
 
 OUTPUT = Path("build/bench.json")
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.rows import Contender, Destination
 from tests.peers.eilpost import Setup, eilpost
 from tests.peers.load import SmtpSink, smtp_sink
 from tests.peers.postfix import TUNED, delivering, holding, postfix, relaying
 from tests.peers.tools import PeerError, free_port
-
-from bench.rows import Contender, Destination
 
 ACCOUNT: Final = "anna@example.test"
 STRANGER: Final = "berta@elsewhere.example"

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.contenders import RUNNERS
+from bench.rows import SESSIONS, Contender, Row
 from tests.peers.eilpost import Setup, eilpost
 from tests.peers.load import Load, smtp_source
 from tests.peers.tools import PeerError
-
-from bench.contenders import RUNNERS
-from bench.rows import SESSIONS, Contender, Row
 
 WARM_UP: Final = 200
 _SPARE_DESCRIPTORS: Final = 256
