@@ -131,7 +131,7 @@ def scan(content: bytes, limit: int = LIMIT) -> Header:
         return Header(b"", 0)  # F103: a message that begins with a fold has no header
     if content.startswith(_CRLF):
         return Header(b"", 2)
-    blank = content.find(b"\r\n\r\n", 0, limit + 4)
+    blank = content.find(b"\r\n\r\n", 0, limit + 2)
     over_limit = blank < 0 and len(content) > limit
     block = content[: blank + 2 if blank >= 0 else limit]
     body = blank + 4 if blank >= 0 else len(block)
