@@ -30,10 +30,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class FileFact:
-    """What the loader saw of a file that the configuration names."""
+    """What the loader saw of a file that the configuration names; ``fault`` is what is wrong inside."""
 
     exists: bool
     mode: int = 0
+    fault: str = ""
 
 
 def check(config: Config, files: Mapping[str, FileFact]) -> tuple[Finding, ...]:
@@ -218,9 +219,12 @@ def _keys(facts: _Facts) -> Iterator[Finding]:
 
 
 def _alias_file(facts: _Facts) -> Iterator[Finding]:
+    """Without its aliases a server would refuse mail that it should take; so it does not start."""
     path = facts.config.aliases.file
     if path and not facts.files[path].exists:
-        yield _warning(("aliases", "file"), f"there is no file {path}")
+        yield Finding(("aliases", "file"), f"there is no file {path}")
+    elif path and facts.files[path].fault:
+        yield Finding(("aliases", "file"), f"{path}: {facts.files[path].fault}")
 
 
 RULES: Final[tuple[Callable[[_Facts], Iterator[Finding]], ...]] = (

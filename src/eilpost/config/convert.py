@@ -76,6 +76,8 @@ def _table(section: Section, path: KeyPath, given: Any, reading: Reading, findin
     for row in section.settings.values():
         if row.name in given:
             values[row.name] = _value(row, (*path, row.name), given[row.name], reading, findings)
+        elif row.kind is Kind.PATH and row.default:
+            values[row.name] = reading.resolve(row.default)
         elif row.required and row.name not in misspelt:
             hint = f", such as {row.name} = {row.example}" if row.example else ""
             findings.append(Finding((*path, row.name), f"is missing and has no default{hint}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from eilpost.config.problem import ConfigError, Finding, KeyPath, Problem, Sever
 from eilpost.config.schema import Config, Kind
 from eilpost.config.values import GRAMMARS, Complaint, Grammar
 from eilpost.mail.next_hop import NextHop
+from eilpost.route.aliases_file import parse_aliases
 from eilpost.route.urls import NextHopError, parse_deliver, parse_smarthost
 
 VARIABLE: Final = "EILPOST_CONFIG"
@@ -83,11 +84,15 @@ def load_all(file: Path | str | None = None, environment: Mapping[str, str] = os
     problems = [source.variable_problem(name, finding) for name, finding in source.overlay.findings]
     problems += map(source.problem, result.findings)
     if result.config is None or problems:
-        raise ConfigError(tuple(problems))
+        raise ConfigError(_in_order(problems))
     problems += map(source.problem, check(result.config, _look(result.config)))
     if any(problem.severity is Severity.ERROR for problem in problems):
-        raise ConfigError(tuple(problems))
-    return Loaded(result.config, path, source.origins(), tuple(problems))
+        raise ConfigError(_in_order(problems))
+    return Loaded(result.config, path, source.origins(), _in_order(problems))
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: (problem.place, problem.line)))
 
 
 def find(file: Path | str | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -166,7 +171,9 @@ def _resolver(path: Path | None) -> _Base:
 
 def _look(config: Config) -> dict[str, FileFact]:
     """Facts about the files that the configuration names."""
-    return {name: _stat(name) for name in (config.tls.certificate, config.tls.key, config.aliases.file) if name}
+    facts = {name: _stat(name) for name in (config.tls.certificate, config.tls.key) if name}
+    aliases = config.aliases.file
+    return facts | {aliases: _read_through(aliases)} if aliases else facts
 
 
 def _stat(name: str) -> FileFact:
@@ -176,3 +183,17 @@ def _stat(name: str) -> FileFact:
         return FileFact(True)  # whoever runs the server may be allowed
     except OSError:
         return FileFact(False)
+
+
+def _read_through(name: str) -> FileFact:
+    fact = _stat(name)
+    try:
+        if fact.exists:
+            parse_aliases(Path(name).read_text(encoding="utf-8"))
+    except PermissionError:
+        return fact
+    except OSError as error:
+        return FileFact(True, fact.mode, f"cannot be read: {error.strerror}")
+    except ValueError as error:
+        return FileFact(True, fact.mode, str(error))
+    return fact

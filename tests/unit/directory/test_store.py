@@ -1,0 +1,159 @@
+"""Accounts and aliases on disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eilpost.directory.store import MIGRATIONS, AccountExists, DirectoryError, NotFound, Store
+from eilpost.mail.address import Address, parse_address
+
+ANNA = parse_address("Anna@example.test")
+BERT = parse_address("bert@example.test")
+SALES = parse_address("sales@example.test")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty directory."""
+    with Store(tmp_path / "var") as opened:
+        yield opened
+
+
+def test_an_account_is_found_in_any_case_and_shown_as_made(store: Store) -> None:
+    """Local parts are compared without ASCII case and displayed as they were created (F191)."""
+    store.add_account(ANNA, "", 1.5)
+    found = store.account(parse_address("ANNA@example.test"))
+
+    assert found.address == ANNA
+    assert found.created == 1.5
+    assert not found.can_log_in
+    with pytest.raises(AccountExists, match=r"Anna@example\.test exists"):
+        store.add_account(parse_address("aNNa@example.test"), "", 2.0)
+
+
+def test_accounts_are_listed_in_order(store: Store) -> None:
+    """A list is sorted by domain and name, and may be of one domain."""
+    for address in (BERT, ANNA, parse_address("x@a.test")):
+        store.add_account(address, "", 0.0)
+
+    assert [str(account.address) for account in store.accounts()] == [
+        "x@a.test",
+        "Anna@example.test",
+        "bert@example.test",
+    ]
+    assert [str(account.address) for account in store.accounts("a.test")] == ["x@a.test"]
+
+
+def test_a_password_is_changed_and_taken_away(store: Store) -> None:
+    """An account has one password or none."""
+    store.add_account(ANNA, "hash", 0.0)
+    store.set_password(ANNA, "other")
+    assert store.password_hash(parse_address("anna@example.test")) == "other"
+
+    store.set_password(ANNA, "")
+    assert not store.account(ANNA).can_log_in
+
+
+def test_what_is_not_there_is_told(store: Store) -> None:
+    """Every change of an account or alias that is missing is NotFound."""
+    for act in (
+        lambda: store.account(ANNA),
+        lambda: store.password_hash(ANNA),
+        lambda: store.set_password(ANNA, "x"),
+        lambda: store.remove_account(ANNA),
+        lambda: store.alias(ANNA),
+        lambda: store.remove_alias(ANNA),
+    ):
+        with pytest.raises(NotFound, match=r"Anna@example\.test"):
+            act()
+
+
+def test_an_alias_keeps_its_members_in_order(store: Store) -> None:
+    """Members are added behind those that are there, each once."""
+    store.add_alias(SALES, [BERT, ANNA])
+    store.add_alias(parse_address("SALES@example.test"), [BERT, parse_address('"c d"@elsewhere.test')])
+
+    assert list(map(str, store.alias(SALES).members)) == [
+        "bert@example.test", "Anna@example.test", '"c d"@elsewhere.test',
+    ]  # fmt: skip
+    assert store.aliases_with(parse_address("BERT@example.test")) == [store.alias(SALES)]
+
+
+def test_an_alias_loses_members_or_goes(store: Store) -> None:
+    """Some members go, and with the last one the alias; a stranger among them changes nothing."""
+    store.add_alias(SALES, [ANNA, BERT])
+    with pytest.raises(NotFound, match="no member"):
+        store.remove_alias(SALES, [ANNA, parse_address("nobody@example.test")])
+    assert len(store.alias(SALES).members) == 2
+
+    store.remove_alias(SALES, [ANNA])
+    assert store.alias(SALES).members == (BERT,)
+    store.remove_alias(SALES)
+    assert store.aliases() == []
+
+
+def test_f079_names_are_values_never_sql(store: Store) -> None:
+    """A local part full of SQL is a name like any other."""
+    evil = Address("x'); DROP TABLE accounts;--", "example.test")
+    store.add_account(evil, "", 0.0)
+
+    assert store.accounts()[0].address == evil
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """Password hashes are readable by nobody else."""
+    with Store(tmp_path) as opened:
+        assert stat.S_IMODE(opened.path.stat().st_mode) == 0o600
+
+
+def test_changes_survive_and_are_synced(tmp_path: Path) -> None:
+    """The next one to open it finds what was made; the journal is a WAL."""
+    with Store(tmp_path) as opened:
+        opened.add_account(ANNA, "", 0.0)
+        assert opened._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert opened._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+    with Store(tmp_path) as again:
+        assert again.account(ANNA).address == ANNA
+
+
+def test_two_may_have_it_open(tmp_path: Path) -> None:
+    """What one has made the other sees at once."""
+    with Store(tmp_path) as one, Store(tmp_path) as other:
+        one.add_account(ANNA, "", 0.0)
+        other.add_account(BERT, "", 0.0)
+
+        assert len(one.accounts()) == 2
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    """A file of a later version is left alone, and the error tells the mend."""
+    with Store(tmp_path) as opened:
+        opened._connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+    with pytest.raises(DirectoryError, match="newer Eilpost"):
+        Store(tmp_path)
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """What is no database is an error that names the file."""
+    (tmp_path / "directory.db").write_bytes(b"this is not a database, it only has its name" * 100)
+
+    with pytest.raises(DirectoryError, match=r"directory\.db: file is not a database"):
+        Store(tmp_path)
+
+
+def test_a_locked_file_is_told(tmp_path: Path) -> None:
+    """A writer that never ends makes an error, not a hang."""
+    with Store(tmp_path) as opened:
+        blocker = sqlite3.connect(opened.path, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        opened._connection.execute("PRAGMA busy_timeout = 10")
+        with pytest.raises(DirectoryError, match="locked"):
+            opened.add_account(ANNA, "", 0.0)
+        blocker.close()
