@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from eilpost.client.transcript import Tell, Transcript
+from eilpost.mail.next_hop import Host
 from eilpost.net.stream import Stream, connect, connect_unix
 from eilpost.smtp.client import ClientConnection
 from eilpost.smtp.client_events import Answer, Dismissal, Greeting
@@ -38,15 +39,6 @@ T = TypeVar("T")
 
 FOREVER: Final = float("inf")
 QUIT_PATIENCE: Final = 5.0  # seconds; nothing depends on the answer
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a server listens: its name for people, its address, its port; 0 marks a Unix socket."""
-
-    name: str
-    address: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +68,16 @@ class Timeouts:
                 return self.command
 
 
+RFC_TIMEOUTS: Final = Timeouts()
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How we speak: our name, the dialect, patience, our address, and who listens in."""
 
     hostname: str
     dialect: Dialect = Dialect.SMTP
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = RFC_TIMEOUTS
     source: str | None = None
     tell: Tell | None = None
 
@@ -98,11 +93,11 @@ class Broken(Exception):
 class Conversation:
     """One session, from its greeting on; one task at a time."""
 
-    __slots__ = ("_limits", "_loop", "_needs_reset", "_stream", "_transcript", "_until", "endpoint",
+    __slots__ = ("_limits", "_loop", "_needs_reset", "_stream", "_transcript", "_until", "host",
                  "kept_until", "machine", "messages")  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint, stream: Stream, manner: Manner) -> None:
-        self.endpoint = endpoint
+    def __init__(self, host: Host, stream: Stream, manner: Manner) -> None:
+        self.host = host
         self.machine = ClientConnection(manner.dialect)
         self.messages = 0
         self.kept_until = FOREVER
@@ -122,6 +117,11 @@ class Conversation:
     def is_usable(self) -> bool:
         """False when the session is over, or the server said something while nobody listened."""
         return self.machine.phase is not Phase.CLOSED and not self._stream.at_eof and not self._stream.has_input
+
+    @property
+    def is_spent(self) -> bool:
+        """True when the server takes no further message in this session (RFC 9422)."""
+        return not self.is_usable or (self.offer.mail_max is not None and self.messages >= self.offer.mail_max)
 
     async def transact(
         self, parcel: Parcel, chunks: Callable[[], AsyncIterator[bytes]] | None = None, *, until: float = FOREVER
@@ -143,7 +143,7 @@ class Conversation:
             await self._drive(transaction.steps(), chunks() if chunks else None)
         except Broken as broken:
             self.abort()
-            transaction.settle(broken.result)
+            transaction.break_off(broken.result)
         except BaseException:  # content that cannot be read, a cancelled task: never an end mark
             self.abort()
             raise
@@ -215,10 +215,12 @@ class Conversation:
 
     async def _hear(self, stage: Stage) -> Answer | Greeting:
         machine, stream = self.machine, self._stream
+        due = 0.0
         try:
             while (event := machine.next_event()) is NEED_DATA:
-                due = self._loop.time() + self._limits[stage]
-                stream.deadline = due if stage is Stage.END else min(due, self._until)
+                if not due:  # for the whole reply, not for each piece of it (F152)
+                    due = self._loop.time() + self._limits[stage]
+                    stream.deadline = due if stage is Stage.END else min(due, self._until)
                 octets = await stream.receive()
                 if self._transcript is not None:
                     self._transcript.heard(octets)
@@ -236,20 +238,20 @@ class Conversation:
         raise Broken(Lost(stage, Cause.DROPPED, "the server closed the connection"))
 
 
-async def converse(endpoint: Endpoint, manner: Manner, *, until: float = FOREVER) -> Conversation | Answered | Lost:
+async def converse(host: Host, manner: Manner, *, until: float = FOREVER) -> Conversation | Answered | Lost:
     """A session that is ready for mail: connected, greeted, and said hello to; or why there is none."""
     loop = asyncio.get_running_loop()
     patience = max(0.0, min(manner.timeouts.connect, until - loop.time()))
     try:
-        if endpoint.port:
-            stream = await connect(endpoint.address, endpoint.port, timeout=patience, source=manner.source)
+        if host.port:
+            stream = await connect(host.address, host.port, timeout=patience, source=manner.source)
         else:
-            stream = await connect_unix(endpoint.address, timeout=patience)
+            stream = await connect_unix(host.address, timeout=patience)
     except TimeoutError:
-        return Lost(Stage.CONNECT, Cause.TIMEOUT, f"{endpoint.address} did not answer in time")
+        return Lost(Stage.CONNECT, Cause.TIMEOUT, f"{host.address} did not answer in time")
     except OSError as error:
-        return Lost(Stage.CONNECT, Cause.UNREACHABLE, f"{endpoint.address}: {_why(error)}")
-    conversation = Conversation(endpoint, stream, manner)
+        return Lost(Stage.CONNECT, Cause.UNREACHABLE, f"{host.address}: {_why(error)}")
+    conversation = Conversation(host, stream, manner)
     try:
         refusal = await conversation._open(manner.hostname, until)
     except Broken as broken:

@@ -1,6 +1,6 @@
 """Kept sessions, so that the next message finds one open (a deed).
 
-A session is found again by its key (a next hop) and by its endpoint: two domains with one mail
+A session is found again by its key (a next hop) and by its host: two domains with one mail
 server share it. One timer looks after all of them.
 """
 
@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from eilpost.client.conversation import Conversation, Endpoint
+from eilpost.client.conversation import Conversation
+from eilpost.mail.next_hop import Host
 
 K = TypeVar("K", bound=Hashable)
 
@@ -18,12 +19,12 @@ K = TypeVar("K", bound=Hashable)
 class Pool(Generic[K]):
     """Sessions without work, each for at most ``idle`` seconds (twice that at worst)."""
 
-    __slots__ = ("_by_endpoint", "_by_key", "_idle", "_keys", "_loop", "_partings", "_timer")
+    __slots__ = ("_by_host", "_by_key", "_idle", "_keys", "_loop", "_partings", "_timer")
 
     def __init__(self, idle: float) -> None:
         self._idle = idle
         self._by_key: dict[K, list[Conversation]] = {}
-        self._by_endpoint: dict[Endpoint, list[Conversation]] = {}
+        self._by_host: dict[Host, list[Conversation]] = {}
         self._keys: dict[Conversation, K] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -36,9 +37,9 @@ class Pool(Generic[K]):
         """The session used last for this key, now the caller's; None if there is none."""
         return self._take(self._by_key.get(key))
 
-    def take_at(self, endpoint: Endpoint) -> Conversation | None:
-        """The same for an endpoint, whatever it was kept for."""
-        return self._take(self._by_endpoint.get(endpoint))
+    def take_at(self, host: Host) -> Conversation | None:
+        """The same for a host, whatever it was kept for."""
+        return self._take(self._by_host.get(host))
 
     def _take(self, row: list[Conversation] | None) -> Conversation | None:
         while row:
@@ -57,7 +58,7 @@ class Pool(Generic[K]):
         conversation.kept_until = self._loop.time() + self._idle
         self._keys[conversation] = key
         self._by_key.setdefault(key, []).append(conversation)
-        self._by_endpoint.setdefault(conversation.endpoint, []).append(conversation)
+        self._by_host.setdefault(conversation.host, []).append(conversation)
         if self._timer is None:
             self._timer = self._loop.call_later(self._idle, self._sweep)
 
@@ -82,7 +83,7 @@ class Pool(Generic[K]):
 
     def _remove(self, conversation: Conversation) -> None:
         _strike(self._by_key, self._keys.pop(conversation), conversation)
-        _strike(self._by_endpoint, conversation.endpoint, conversation)
+        _strike(self._by_host, conversation.host, conversation)
 
     def _sweep(self) -> None:
         self._timer = None

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from eilpost.mail.outcome import Fate
+from eilpost.mail.envelope import Recipient
+from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.reply import Reply
 from eilpost.mail.status import Status, status
 from eilpost.smtp.client_results import Answered, Cause, Lost, Result, Stage
@@ -76,6 +77,22 @@ def meaning(result: Result, success: Fate) -> Meaning:
             return Meaning(Fate.DEFERRED, _lost_status(stage, cause), _lost_text(result, stage, text))
         case Unsuitable(reason, text):
             return Meaning(Fate.DEFERRED if reason.klass == 4 else Fate.FAILED, reason, text)
+
+
+def outcome_of(
+    recipient: Recipient, result: Result, *, success: Fate, remote: str | None, when: float, dsn: bool = False
+) -> Outcome:
+    """The outcome that a result is for a recipient; ``dsn``: the host was given the sender's wishes."""
+    found = meaning(result, success)
+    return Outcome(
+        recipient=recipient.address,
+        fate=found.fate,
+        status=found.status,
+        diagnostic=found.diagnostic,
+        remote=None if isinstance(result, Unsuitable) else remote,
+        when=when,
+        dsn_passed_on=dsn and found.fate is success,
+    )
 
 
 def _fate(reply: Reply, success: Fate) -> Fate:

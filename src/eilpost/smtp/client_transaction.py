@@ -22,7 +22,7 @@ from eilpost.mail.envelope import Body, MailParameters, Recipient, ReversePath
 from eilpost.mail.reply import Reply
 from eilpost.smtp.client import ClientConnection
 from eilpost.smtp.client_events import Answer, Greeting
-from eilpost.smtp.client_results import Answered, Result, Stage
+from eilpost.smtp.client_results import Answered, Lost, Result, Stage
 from eilpost.smtp.client_terms import Terms, Traits, Unsuitable, negotiate, suits
 from eilpost.smtp.commands import Dialect, Verb
 from eilpost.smtp.phases import Phase
@@ -105,11 +105,12 @@ def closing(machine: ClientConnection) -> Generator[Step, Heard, Answered | None
 class Transaction:
     """One parcel's way over a machine. ``results`` has a row for each recipient, None until known.
 
-    ``heard`` counts the answers; ``dsn`` tells that the server was given the sender's wishes;
-    ``needs_reset`` tells, at the end, that the session must be reset before its next transaction.
+    ``heard`` counts the answers. ``is_broken`` tells that the session ended before the transaction
+    did, ``needs_reset`` that it must be reset before its next one, ``dsn`` that the server was
+    given the sender's wishes.
     """
 
-    __slots__ = ("_accepted", "_machine", "_parcel", "_sent", "dsn", "heard", "needs_reset", "results")
+    __slots__ = ("_accepted", "_machine", "_parcel", "_sent", "dsn", "heard", "is_broken", "needs_reset", "results")
 
     def __init__(self, machine: ClientConnection, parcel: Parcel) -> None:
         self._machine = machine
@@ -119,7 +120,18 @@ class Transaction:
         self.results: list[Result | None] = [None] * len(parcel.recipients)
         self.heard = 0
         self.dsn = False
+        self.is_broken = False
         self.needs_reset = False
+
+    @property
+    def final(self) -> list[Result]:
+        """The results when all are known."""
+        return [known for known in self.results if known is not None]
+
+    def break_off(self, result: Answered | Lost) -> None:
+        """The session ended; ``result`` is for everybody without one."""
+        self.is_broken = True
+        self.settle(result)
 
     def settle(self, result: Result) -> None:
         """The result of every recipient that has none yet."""
@@ -130,7 +142,7 @@ class Transaction:
         try:
             yield from self._transact()
         except _SessionEnded as ended:
-            self.settle(ended.result)
+            self.break_off(ended.result)
         self.needs_reset = self.needs_reset or self._machine.phase not in (Phase.READY, Phase.CLOSED)
 
     def _transact(self) -> Generator[Step, Heard, None]:

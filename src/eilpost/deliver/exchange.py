@@ -1,0 +1,199 @@
+"""One attempt over SMTP or LMTP: hosts → connect → greeting → transaction → meaning (a deed).
+
+Sessions are kept for the next job to the same next hop or the same host. A kept session that turns
+out to be dead before it answered anything is no failure: the job goes over a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from eilpost.client.conversation import Conversation, Manner, Timeouts, converse
+from eilpost.client.pool import Pool
+from eilpost.client.transcript import Tell
+from eilpost.config.schema import Delivery
+from eilpost.deliver.agent import Attempt, Job
+from eilpost.deliver.errand import Errand
+from eilpost.deliver.meaning import unreadable, unroutable
+from eilpost.mail.envelope import Body
+from eilpost.mail.next_hop import Host, NextHop, Unroutable
+from eilpost.mail.outcome import Fate
+from eilpost.mail.status import status
+from eilpost.smtp.client_results import Cause, Lost, Stage
+from eilpost.smtp.client_terms import Traits
+from eilpost.smtp.client_transaction import Parcel
+from eilpost.smtp.commands import Dialect
+from eilpost.smtp.content import find_fault
+from eilpost.spool.contract import ContentDamaged, QueuedMessage, SpoolError
+
+HEADER_END: Final = b"\r\n\r\n"
+NOWHERE: Final = Unroutable(status("4.4.4"), "no host is known for the next hop")
+
+
+class FindHosts(Protocol):
+    """Where a next hop is: hosts in the order in which to try them, or why there are none."""
+
+    async def __call__(self, next_hop: NextHop, /) -> tuple[Host, ...] | Unroutable:
+        """Never raises for what DNS did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What is the same in all transactions of a job."""
+
+    job: Job
+    traits: Traits
+    octets: bytes | None
+    verified: bool
+
+    def parcel(self, batch: list[int]) -> Parcel:
+        message, recipients = self.job.message, self.job.recipients
+        chosen = recipients if len(batch) == len(recipients) else tuple(recipients[at] for at in batch)
+        return Parcel(message.reverse_path, chosen, message.parameters, self.traits, self.octets, self.verified)
+
+
+class Exchange:
+    """Attempts jobs over sessions that it opens, keeps and ends."""
+
+    __slots__ = ("_find_hosts", "_loop", "_manner", "_now", "_pool", "_settings", "_success")
+
+    def __init__(
+        self,
+        settings: Delivery,
+        find_hosts: FindHosts,
+        *,
+        hostname: str,
+        dialect: Dialect,
+        success: Fate,
+        now: Callable[[], float] = time.time,
+        tell: Tell | None = None,
+    ) -> None:
+        self._settings = settings
+        self._find_hosts = find_hosts
+        self._success = success
+        self._now = now
+        self._manner = Manner(hostname, dialect, _timeouts(settings), tell=tell)
+        self._pool: Pool[NextHop] = Pool(settings.idle)
+        self._loop = asyncio.get_running_loop()
+
+    async def attempt(self, job: Job) -> Attempt:
+        """Tries once. ContentDamaged alone is raised: then the spool has set the message aside."""
+        errand = Errand(job.recipients)
+        until = self._loop.time() + self._settings.attempt_deadline
+        try:
+            load = await _load(job)
+            await self._try_kept(errand, load, until)
+            if errand.pending:
+                await self._try_hosts(errand, load, until)
+        except ContentDamaged:
+            raise
+        except (SpoolError, OSError) as error:  # our disk's: what the network does is a result by now
+            errand.give_up(unreadable(error), remote=None)
+            errand.reached = True
+        outcomes = errand.outcomes(self._success, self._now())
+        return Attempt(outcomes, "" if errand.reached else outcomes[-1].diagnostic)
+
+    async def close(self) -> None:
+        """Ends kept sessions politely."""
+        await self._pool.close()
+
+    async def _try_kept(self, errand: Errand, load: _Load, until: float) -> None:
+        kept = self._pool.take(load.job.next_hop)
+        if kept is not None:
+            await self._transact(errand, load, kept, until, is_fresh=False)
+
+    async def _try_hosts(self, errand: Errand, load: _Load, until: float) -> None:
+        hosts = await self._find_hosts(load.job.next_hop)
+        if isinstance(hosts, Unroutable):
+            errand.give_up(unroutable(hosts), remote=None)
+            return
+        if not hosts:
+            errand.give_up(unroutable(NOWHERE), remote=None)
+        for host in hosts:
+            await self._try_host(errand, load, host, until)
+            if not errand.pending:
+                return
+            if self._loop.time() >= until:
+                break
+
+    async def _try_host(self, errand: Errand, load: _Load, host: Host, until: float) -> None:
+        kept = self._pool.take_at(host)
+        if kept is not None:
+            await self._transact(errand, load, kept, until, is_fresh=False)
+        while errand.pending:
+            if self._loop.time() >= until:
+                errand.give_up(Lost(Stage.CONNECT, Cause.TIMEOUT, "the attempt took too long"), remote=host.name)
+                return
+            conversation = await converse(host, self._manner, until=until)
+            if not isinstance(conversation, Conversation):
+                errand.give_up(conversation, remote=host.name)
+                return
+            errand.reached = True
+            left = len(errand.pending)
+            await self._transact(errand, load, conversation, until, is_fresh=True)
+            if len(errand.pending) == left:
+                return
+
+    async def _transact(
+        self, errand: Errand, load: _Load, conversation: Conversation, until: float, *, is_fresh: bool
+    ) -> None:
+        """As many transactions as this session is good for; it is kept if it is good for more."""
+        content, host = load.job.message.content, conversation.host
+        while errand.pending:
+            batch = errand.batch(conversation.offer, self._settings.recipients_per_transaction)
+            chunks = content.chunks if load.octets is None else None
+            transaction = await conversation.transact(load.parcel(batch), chunks, until=until)
+            if not is_fresh and not transaction.heard and transaction.is_broken:
+                return  # it had died, or was about to, while it was kept
+            errand.reached = is_fresh = True
+            before = len(errand.pending)
+            errand.note(batch, transaction.final, remote=host.name, dsn=transaction.dsn)
+            if len(errand.pending) == before or not self._is_good_for_more(conversation):
+                break
+        if self._is_good_for_more(conversation):
+            self._pool.keep(load.job.next_hop, conversation)
+        else:
+            self._pool.part(conversation)
+
+    def _is_good_for_more(self, conversation: Conversation) -> bool:
+        return conversation.messages < self._settings.messages_per_connection and not conversation.is_spent
+
+
+def _timeouts(settings: Delivery) -> Timeouts:
+    return Timeouts(
+        connect=settings.connect_timeout,
+        command=settings.greeting_timeout,
+        data=settings.data_timeout,
+        block=settings.block_timeout,
+        end=settings.end_timeout,
+    )
+
+
+async def _load(job: Job) -> _Load:
+    message = job.message
+    octets = message.content.octets
+    is_text = message.parameters.body is not Body.BINARY
+    # What came as text was looked at when it came; the rest is looked at when it is at hand.
+    is_binary = not is_text and (octets is None or find_fault(octets) is not None)
+    traits = Traits(message.size, message.has_8bit, await _has_8bit_header(message, octets), is_binary)
+    return _Load(job, traits, octets, verified=True)
+
+
+async def _has_8bit_header(message: QueuedMessage, octets: bytes | None) -> bool:
+    """Asked only where it decides something: of messages that came with SMTPUTF8."""
+    if not (message.has_8bit and message.parameters.smtputf8):
+        return False
+    if octets is not None:
+        return not octets.partition(HEADER_END)[0].isascii()
+    header = b""
+    async for chunk in message.content.chunks():
+        header += chunk
+        end = header.find(HEADER_END)
+        if end >= 0:
+            return not header[:end].isascii()
+    return not header.isascii()
