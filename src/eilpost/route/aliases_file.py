@@ -1,15 +1,14 @@
 """The file of aliases as sendmail and Postfix have it: ``name: a, b, "c d"@example.org`` (a grammar).
 
 A line that begins with a blank continues the one before. ``#`` begins a comment where a line may begin.
-A name or member without a domain is kept with an empty one; ``qualify`` fills it in. What would
-run a program, write a file or read another one is refused: delivery here never leaves the
-mail system (F162).
+A name or member without a domain is kept with an empty one, which whoever asks fills in. What would run a
+program, write a file or read another one is refused: delivery here never leaves the mail system (F162).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,20 +52,6 @@ def parse_aliases(text: str) -> tuple[AliasLine, ...]:
             raise AliasesError(number, f"{alias.name} has its members already in line {earlier.line}")
         found[key] = alias
     return tuple(found.values())
-
-
-def qualify(aliases: Sequence[AliasLine], domains: Sequence[str]) -> Mapping[Address, tuple[Address, ...]]:
-    """The aliases with domains: a bare name holds in each of ``domains``, a bare member in its alias's.
-
-    An alias that is written with its domain comes before one that is written without.
-    """
-    found: dict[Address, tuple[Address, ...]] = {}
-    for alias in sorted(aliases, key=lambda alias: bool(alias.name.domain)):
-        for domain in (alias.name.domain,) if alias.name.domain else domains:
-            found[Address(alias.name.local_part, domain)] = tuple(
-                member if member.domain else Address(member.local_part, domain) for member in alias.members
-            )
-    return found
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eilpost.mail.address import Address, parse_address
-from eilpost.route.aliases_file import AliasesError, AliasLine, parse_aliases, qualify
+from eilpost.route.aliases_file import AliasesError, AliasLine, parse_aliases
 
 
 def local(name: str) -> Address:
@@ -87,15 +87,6 @@ def test_mistakes_are_named_with_their_line(text: str, why: str) -> None:
     with pytest.raises(AliasesError, match=why) as caught:
         parse_aliases(text)
     assert caught.value.line == text.count("\n") + 1
-
-
-def test_bare_names_hold_in_each_domain() -> None:
-    """A bare name is an alias in every domain, and its bare members are in the same one."""
-    table = qualify(parse_aliases("info: anna, bob@far.test\ninfo@b.test: eva\n"), ("a.test", "b.test"))
-    assert table == {
-        parse_address("info@a.test"): (parse_address("anna@a.test"), parse_address("bob@far.test")),
-        parse_address("info@b.test"): (parse_address("eva@b.test"),),
-    }
 
 
 @given(st.text(alphabet='ab:,"\\|/ \t\n\r#@.<>[]\x85é', max_size=60))
