@@ -87,11 +87,19 @@ class _Transaction:
 
 
 class Sink:
-    """A running sink. ``faults`` may be replaced at any time."""
+    """A running sink. ``faults`` may be replaced at any time; ``digest`` says what is kept of a content."""
 
-    def __init__(self, *, lmtp: bool = False, faults: Faults = honest, pipelining: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        lmtp: bool = False,
+        faults: Faults = honest,
+        pipelining: bool = True,
+        digest: Callable[[bytes], bytes] = bytes,
+    ) -> None:
         self.lmtp = lmtp
         self.faults = faults
+        self.digest = digest
         self.taken: list[Taken] = []
         self.attempts: list[tuple[float, str]] = []
         self.sessions = 0
@@ -191,7 +199,7 @@ class _Session:
                 await self._obey(Step.TAKEN, recipient, "250 2.0.0 taken")
 
     def _take(self, sender: str, recipients: tuple[str, ...], content: bytes) -> None:
-        self._sink.taken.append(Taken(sender, recipients, content, time.time()))
+        self._sink.taken.append(Taken(sender, recipients, self._sink.digest(content), time.time()))
 
     async def _read_content(self) -> bytes:
         """RFC 5321 §4.5.2, on the octets as they come."""
@@ -242,9 +250,15 @@ def _path(text: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def sink(*, lmtp: bool = False, faults: Faults = honest, pipelining: bool = True) -> AsyncIterator[Sink]:
+async def sink(
+    *,
+    lmtp: bool = False,
+    faults: Faults = honest,
+    pipelining: bool = True,
+    digest: Callable[[bytes], bytes] = bytes,
+) -> AsyncIterator[Sink]:
     """A sink on a free loopback port."""
-    running = Sink(lmtp=lmtp, faults=faults, pipelining=pipelining)
+    running = Sink(lmtp=lmtp, faults=faults, pipelining=pipelining, digest=digest)
     await running.open()
     try:
         yield running
