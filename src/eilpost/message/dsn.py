@@ -129,10 +129,10 @@ def _part(content_type: str, octets: bytes, encoding: str) -> tuple[bool, bytes]
 
 
 def _text_part(text: str) -> tuple[bool, bytes]:
-    octets = text.replace("\n", "\r\n").encode("utf-8", "replace")
+    octets = text.replace("\r", "").replace("\n", "\r\n").encode("utf-8", "replace")
     if octets.isascii() and _has_plain_lines(octets):
         return _part("text/plain; charset=us-ascii", octets, "7bit")
-    return _part("text/plain; charset=utf-8", binascii.b2a_qp(octets), "quoted-printable")
+    return _part("text/plain; charset=utf-8", _quoted_printable(octets), "quoted-printable")
 
 
 def _status_part(report: DeliveryStatus) -> tuple[bool, bytes]:
@@ -157,7 +157,7 @@ def _returned_part(returned: Returned) -> tuple[bool, bytes]:
         return _part("text/rfc822-headers", octets, "7bit")
     if beyond_ascii:
         return _part("message/global-headers; charset=utf-8", octets, "8bit")
-    return _part("text/rfc822-headers; charset=unknown-8bit", binascii.b2a_qp(octets), "quoted-printable")
+    return _part("text/rfc822-headers; charset=unknown-8bit", _quoted_printable(octets), "quoted-printable")
 
 
 def _has_plain_lines(octets: bytes) -> bool:
@@ -174,6 +174,11 @@ def _is_utf8(octets: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _quoted_printable(octets: bytes) -> bytes:
+    # Python breaks long lines by the line end that it finds first, and there may be none.
+    return binascii.b2a_qp(octets.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
 
 
 def _base64(octets: bytes) -> bytes:

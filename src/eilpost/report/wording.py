@@ -24,21 +24,21 @@ _MOST_LISTED: Final = 50
 _MOST_QUOTED: Final = 600
 _PEER_REPLY: Final = re.compile(r"\s*(?:smtp|lmtp)\s*;\s*(.*)", re.IGNORECASE | re.DOTALL)
 
-_SUBJECTS: Final = {
+SUBJECTS: Final = {
     Kind.FAILED: "Not delivered: your message to",
     Kind.DELAYED: "Delayed: your message to",
     Kind.DELIVERED: "Delivered: your message to",
     Kind.RELAYED: "Passed on: your message to",
 }
 
-_NEWS: Final = {
+NEWS: Final = {
     Kind.FAILED: "Your message could not be delivered to:",
     Kind.DELAYED: "Your message has not been delivered yet to:",
     Kind.DELIVERED: "Your message has been delivered to:",
     Kind.RELAYED: "Your message has been passed on to the mail server of:",
 }
 
-_NEXT: Final = {
+NEXT: Final = {
     Kind.FAILED: "We will not try again for the addresses above. "
     "If your message had other recipients, they are not concerned by this report.",
     Kind.DELAYED: "You need not do anything, and need not send it again. This is only a warning.",
@@ -47,7 +47,7 @@ _NEXT: Final = {
     "about these addresses, unless the message fails there.",
 }
 
-_ADVICE: Final[dict[tuple[int, int], str]] = {
+ADVICE: Final[dict[tuple[int, int], str]] = {
     (1, 1): "Check the part of the address before the @ for a typing error; "
     "if it is right, the mailbox does not exist any more: ask the person for a new address.",
     (1, 2): "Check the part of the address behind the @ for a typing error.",
@@ -63,7 +63,7 @@ _ADVICE: Final[dict[tuple[int, int], str]] = {
     (6, 9): "Use plain letters in the names and subject: the server there knows no others.",
 }
 
-_ADVICE_BY_SUBJECT: Final[dict[int, str]] = {
+ADVICE_BY_SUBJECT: Final[dict[int, str]] = {
     1: "Check the address for a typing error.",
     2: "Reach the person in another way and tell them that their mailbox takes no mail.",
     3: "Send the message again later; if it fails again, tell the postmaster of that domain.",
@@ -79,12 +79,12 @@ def subject(notice: Notice) -> str:
     """The report's Subject; the message's own is not in it, so that it carries nobody's advertisement."""
     first, *others = notice.recipients
     more = f" and {_count(len(others), 'other')}" if others else ""
-    return f"{_SUBJECTS[notice.kind]} {printable(str(_written_to(first)))}{more}"
+    return f"{SUBJECTS[notice.kind]} {printable(str(_written_to(first)))}{more}"
 
 
 def text(notice: Notice, *, hostname: str, now: float, subject: bytes = b"") -> str:
     """The whole text for people; lines end in a newline."""
-    blocks = [_wrap(_NEWS[notice.kind])]
+    blocks = [_wrap(NEWS[notice.kind])]
     blocks += ["\n".join(_lines(notice, item)) for item in notice.recipients[:_MOST_LISTED]]
     if (unlisted := len(notice.recipients) - _MOST_LISTED) > 0:
         blocks.append(_wrap(f"and to {_count(unlisted, 'other')}, who stand in the part of this report for machines."))
@@ -149,11 +149,11 @@ def _advices(notice: Notice) -> list[str]:
 
 def _advice(status: Status) -> str:
     general = "Ask your postmaster, and keep this report for them."
-    return _ADVICE.get((status.subject, status.detail)) or _ADVICE_BY_SUBJECT.get(status.subject, general)
+    return ADVICE.get((status.subject, status.detail)) or ADVICE_BY_SUBJECT.get(status.subject, general)
 
 
 def _next(notice: Notice, now: float) -> Iterator[str]:
-    yield _NEXT[notice.kind]
+    yield NEXT[notice.kind]
     until = max((item.will_retry_until or 0.0 for item in notice.recipients), default=0.0)
     if notice.kind is Kind.DELAYED and until > now:
         yield f"We go on trying until {dates.format(until)}. If that does not help, you get another report."
