@@ -21,7 +21,7 @@ from eilpost.directory.alias_file import AliasFile
 from eilpost.directory.names import fold
 from eilpost.directory.store import FILE_NAME, connect, create, told
 from eilpost.mail.account import Account, Alias
-from eilpost.mail.address import Address, parse_address
+from eilpost.mail.address import Address, AddressError, parse_address
 from eilpost.route.expand import Known
 
 LOOK_EVERY: Final = 0.2  # seconds
@@ -117,7 +117,7 @@ class Directory:
 
     def _reload(self, version: int) -> None:
         # What cannot be read now is tried again at the next look; until then the database is asked.
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(self._path)) as connection:
+        with contextlib.suppress(sqlite3.Error, AddressError), contextlib.closing(connect(self._path)) as connection:
             self._snapshot = _load(connection, version)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from eilpost.directory.names import fold
 from eilpost.mail.account import Account, Alias
-from eilpost.mail.address import Address, parse_address
+from eilpost.mail.address import Address, AddressError, parse_address
 
 FILE_NAME: Final = "directory.db"
 BUSY_SECONDS: Final = 10.0
@@ -57,10 +57,10 @@ class NotFound(DirectoryError):
 
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Tells SQLite's errors as ours, with the file's name."""
+    """Tells SQLite's errors, and members that are no addresses, as ours, with the file's name."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, AddressError) as error:
         raise DirectoryError(f"{path}: {error}") from error
 
 
@@ -239,10 +239,10 @@ class Store:
                 f"SELECT domain, key, local_part, member FROM alias_members {where} ORDER BY domain, key, position",
                 values,
             ).fetchall()
-        found: dict[tuple[str, str], tuple[Address, list[Address]]] = {}
-        for domain, key, local_part, member in rows:
-            _, members = found.setdefault((domain, key), (Address(local_part, domain), []))
-            members.append(parse_address(member))
+            found: dict[tuple[str, str], tuple[Address, list[Address]]] = {}
+            for domain, key, local_part, member in rows:
+                _, members = found.setdefault((domain, key), (Address(local_part, domain), []))
+                members.append(parse_address(member))
         return [Alias(address, tuple(members)) for address, members in found.values()]
 
     def remove_alias(self, address: Address, members: Sequence[Address] = ()) -> None:

@@ -157,3 +157,12 @@ def test_a_locked_file_is_told(tmp_path: Path) -> None:
         with pytest.raises(DirectoryError, match="locked"):
             opened.add_account(ANNA, "", 0.0)
         blocker.close()
+
+
+def test_a_damaged_member_is_told(tmp_path: Path) -> None:
+    """A member that is no address is an error that names the file, not a fault of the program."""
+    with Store(tmp_path) as opened:
+        opened.add_alias(SALES, [ANNA])
+        opened._connection.execute("UPDATE alias_members SET member = 'rubbish'")
+        with pytest.raises(DirectoryError, match=r"directory\.db: an address needs"):
+            opened.aliases()
