@@ -75,6 +75,7 @@ class Resolver:
     async def _ask(self, name: str, kind: str) -> Answer[Any]:
         # Imported here: dnspython takes a tenth of a second, which a start does not have.
         import dns.exception
+        import dns.flags
         import dns.name
         import dns.resolver
 
@@ -90,6 +91,8 @@ class Resolver:
             return NoSuchDomain(_ttl(cast(Any, error).response(question)))
         except (dns.exception.DNSException, OSError) as error:
             return Trouble(_why(error))
+        if answer.response.flags & dns.flags.TC:
+            return Trouble("the answer is truncated, by TCP too")
         if answer.rrset is None:
             return NoData(_ttl(answer.response))
         return Found(tuple(_READ[kind](record) for record in answer.rrset), _ttl(answer.response))

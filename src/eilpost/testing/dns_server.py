@@ -17,7 +17,7 @@ import contextlib
 import struct
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, cast
 
 import dns.flags
 import dns.message
@@ -31,7 +31,7 @@ import dns.zone
 
 _SOA: Final = "@ 60 IN SOA ns.invalid. root.invalid. 1 3600 600 86400 30\n"
 _CHAIN: Final = 8  # CNAMEs that are followed
-_LATE: Final = 0.2  # seconds
+_LATE: Final = 0.1  # seconds
 
 
 class Fault(Enum):
@@ -185,8 +185,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # asyncio's own is none by its class
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         for delay, wire in self._server.answers(data):
