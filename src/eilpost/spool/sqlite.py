@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 from zlib import crc32
@@ -302,7 +302,7 @@ class SqliteSpool:
             changed += len(await self._change(changes.keyed(statement, parameters, keys)))
         return changed
 
-    async def _slices(self, wanted: Filter, states: Sequence[int]) -> Any:
+    async def _slices(self, wanted: Filter, states: Sequence[int]) -> AsyncIterator[list[Key]]:
         found = queries.conditions(wanted, database.unix_time())
         after: Key = (-1, -1)
         while keys := await self._operators.run(queries.keys, found, states, after, _SLICE):
@@ -352,11 +352,8 @@ class SqliteSpool:
         for request, error in batch.failed:
             if not request.future.done():
                 request.future.set_exception(error)
-        if batch.removed:
-            for number in batch.removed:
-                self._journal(events.Removed(to_text(number)))
-            if batch.files:
-                self._folder.remove_soon(batch.files)
+        if batch.files:
+            self._folder.remove_soon(batch.files)
         self._tell_room(batch)
 
     def _tell_room(self, batch: Batch) -> None:
@@ -381,12 +378,12 @@ class SqliteSpool:
         if self._on_trouble is not None:
             self._on_trouble(why)
 
-    def _spawn(self, deed: Any) -> None:
+    def _spawn(self, deed: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(self._quietly(deed))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _quietly(self, deed: Any) -> None:
+    async def _quietly(self, deed: Coroutine[Any, Any, None]) -> None:
         try:
             await deed
         except SpoolError:

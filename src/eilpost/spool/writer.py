@@ -61,11 +61,10 @@ class Request:
 
 @dataclass(slots=True)
 class Batch:
-    """What came out of a group of requests: results, and the messages that are gone for good."""
+    """What came out of a group of requests; ``files`` are content files that no row names any more."""
 
     done: list[tuple[Request, Any]] = field(default_factory=list)
     failed: list[tuple[Request, SpoolError]] = field(default_factory=list)
-    removed: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     full: str = ""
     broken: SpoolClosed | None = None
@@ -228,11 +227,10 @@ class Writer:
         self._insert(requests)
         emptied = self._settle(requests)
         done = [(request, None if request.work is None else request.work(connection, emptied)) for request in requests]
-        files, removed = self._remove(emptied) if emptied else ((), ())
+        files = self._remove(emptied) if emptied else []
         connection.execute("COMMIT").close()
         batch.done += done
         batch.files += files
-        batch.removed += removed
 
     def _insert(self, requests: Sequence[Request]) -> None:
         insertions = [item for request in requests for item in request.insertions]
@@ -263,15 +261,17 @@ class Writer:
         self._pages += 6 + 2 * len(settled) + 2 * len(deferred)
         return {message for message, _ in settled}
 
-    def _remove(self, emptied: set[int]) -> tuple[list[int], list[int]]:
+    def _remove(self, emptied: set[int]) -> list[int]:
+        """Deletes the messages that have no recipient left; which of them leave a file."""
         connection = self._connection
         numbers = (statements.numbers_text(emptied),)
         files = statements.listed(connection.execute(statements.FILES_OF, numbers).fetchone())
         connection.execute(statements.DELETE_CONTENT, numbers).close()
         connection.execute(statements.DELETE_MESSAGE, numbers).close()
-        remaining = set(statements.listed(connection.execute(statements.REMAINING, numbers).fetchone()))
-        gone = sorted(emptied - remaining)
-        return [number for number in files if number not in remaining], gone
+        if not files:
+            return []
+        remaining = statements.listed(connection.execute(statements.REMAINING, numbers).fetchone())
+        return [number for number in files if number not in remaining]
 
     def _checkpoint(self) -> None:
         # After the answers are given: nobody of this batch waits for it. Passive: readers are not waited for.
