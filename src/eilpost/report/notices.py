@@ -152,7 +152,9 @@ def _why_not(message: MessageFacts, item: RecipientFacts, kind: Kind) -> Why | N
     if message.reverse_path.is_null:
         return Why.NULL_REVERSE_PATH
     wishes = item.recipient.parameters.notify
-    if _WISH[kind] not in (_UNASKED if wishes is None else wishes):
+    if wishes is None:
+        wishes = _UNASKED
+    if _WISH[kind] not in wishes or Notify.NEVER in wishes:
         return Why.NOT_WANTED
     # RFC 3461 §5.2.2: a peer that was given the sender's wishes reports a success itself.
     if _WISH[kind] is Notify.SUCCESS and item.outcome.dsn_passed_on:

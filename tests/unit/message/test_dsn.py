@@ -131,7 +131,7 @@ def test_the_text_may_be_beyond_ascii() -> None:
 
 
 def test_a_boundary_occurs_in_no_part() -> None:
-    """A message that holds the boundary gets a report with another one."""
+    """RFC 2046 §5.1.1: a message that holds the boundary gets a report with another one."""
     octets = b"X: y\r\n\r\n--=_t0_0\r\n--=_t0_1--\r\n"
 
     assert 'boundary="=_t0_2"' in made(octets).content_type

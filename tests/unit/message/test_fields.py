@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eilpost.message.fields import field, one_line, spell
-from eilpost.message.header import scan
 
 
 def test_a_field_is_folded_at_blanks() -> None:
@@ -15,10 +14,7 @@ def test_a_field_is_folded_at_blanks() -> None:
     written = field("Subject", "word " * 30)
 
     assert all(len(line) <= 78 for line in written.split("\r\n"))
-    assert (
-        scan(written.encode() + b"\r\n").first(b"subject") == "\t".join(["word"] * 30).encode().replace(b"\t", b" ")
-        or written.replace("\r\n\t", " ") == "Subject: " + " ".join(["word"] * 30) + "\r\n"
-    )
+    assert written.replace("\r\n\t", " ") == "Subject: " + " ".join(["word"] * 30) + "\r\n"
 
 
 @given(st.text(max_size=3000))

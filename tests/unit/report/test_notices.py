@@ -216,6 +216,6 @@ def test_nobody_is_told_twice_and_never_means_never(
     told = [item.position for notice in decision.notices for item in notice.recipients]
     assert len(told) == len(set(told))
     assert not (null and told)
-    assert all(rows[position][1] != {Notify.NEVER} for position in told)
+    assert all(Notify.NEVER not in rows[position][1] for position in told)
     failed = [item for item in items if item.outcome.fate in (Fate.FAILED, Fate.EXPIRED)]
     assert len([item for item in failed if item.position in told]) + len(decision.omitted) == len(failed)

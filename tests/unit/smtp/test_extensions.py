@@ -42,6 +42,21 @@ def test_every_parameter_belongs_to_an_extension_and_to_a_field() -> None:
     assert all(keyword == row.keyword for keyword, row in EXTENSIONS.items())
 
 
+def test_every_extension_is_the_one_of_its_standard() -> None:
+    """Keyword, source and what it adds to MAIL, RCPT and the verbs are as registered."""
+    assert {row.keyword: (row.rfc, row.verbs | row.mail | row.rcpt) for row in EXTENSIONS.values()} == {
+        "PIPELINING": ("RFC 2920", set()),
+        "SIZE": ("RFC 1870", {"SIZE"}),
+        "8BITMIME": ("RFC 6152", {"BODY"}),
+        "BINARYMIME": ("RFC 3030", {"BODY"}),
+        "CHUNKING": ("RFC 3030", {"BDAT"}),
+        "ENHANCEDSTATUSCODES": ("RFC 2034", set()),
+        "SMTPUTF8": ("RFC 6531", {"SMTPUTF8"}),
+        "DSN": ("RFC 3461", {"RET", "ENVID", "NOTIFY", "ORCPT"}),
+        "LIMITS": ("RFC 9422", set()),
+    }
+
+
 def test_only_what_is_offered_may_be_asked() -> None:
     """RFC 5321 §4.1.1.11: a parameter is known when its extension was announced."""
     assert parameters_of("MAIL", frozenset({"SIZE", "PIPELINING"})) == {"SIZE"}
