@@ -1,0 +1,336 @@
+"""The reference, rendered from the tables (a deed; each page is a grammar).
+
+python docs/render.py            writes docs/reference/ again
+python docs/render.py --check    tells which pages are out of date; exit code 1 when one is
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import click
+
+from eilpost.cli.exits import Exit
+from eilpost.cli.main import NOUNS
+from eilpost.cli.main import eilpost as command_line
+from eilpost.config import reference
+from eilpost.config.schema import Limits
+from eilpost.config.settings import SETTINGS
+from eilpost.journal import EVENTS, Level
+from eilpost.mail.reply import Reply, Severity
+from eilpost.mail.status import MEANINGS
+from eilpost.policy import verdicts
+from eilpost.receive.roles import ROLES
+from eilpost.smtp import replies
+from eilpost.smtp.commands import COMMANDS, NOT_OFFERED, Verb
+from eilpost.smtp.extensions import EXTENSIONS
+from eilpost.smtp.phases import PHASES, Moves, Phase
+
+DOCS: Final = Path(__file__).resolve().parent
+SOURCE: Final = DOCS.parent / "src"
+REFERENCE: Final = DOCS / "reference"
+NOTE: Final = "<!-- Rendered by docs/render.py from the tables; change those. -->\n"
+
+Row = Sequence[object]
+
+
+def table(head: Row, rows: Iterable[Row]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(each) for each in line) + " |" for line in lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def code(text: object) -> str:
+    """A word in the typeface of code; nothing for nothing."""
+    return f"`{text}`" if str(text) else ""
+
+
+def codes(words: Iterable[object]) -> str:
+    """Sorted words in the typeface of code."""
+    return ", ".join(code(word) for word in sorted(map(str, words)))
+
+
+def page(title: str, introduction: str, *parts: str) -> str:
+    """A page with its note, title and parts."""
+    return "\n".join([NOTE, f"# {title}\n", f"{introduction}\n", *parts])
+
+
+def commands() -> str:
+    """The verbs."""
+    rows = (
+        (code(row.syntax), ", ".join(sorted(d.value for d in row.dialects)), row.help, row.rfc)
+        for row in COMMANDS.values()
+    )
+    return page(
+        "Commands",
+        "What a client may say. Whether it may say it now stands in [phases](phases.md); what comes with an extension, "
+        "in [extensions](extensions.md).",
+        table(("command", "dialect", "what it does", "defined in"), rows),
+        f"These verbs of others are known and answered 502 5.5.1: {codes(NOT_OFFERED)}.\n",
+    )
+
+
+def extensions() -> str:
+    """The service extensions."""
+    rows = (
+        (code(row.keyword), codes(row.verbs), codes(row.mail), codes(row.rcpt), row.rfc) for row in EXTENSIONS.values()
+    )
+    return page(
+        "Extensions",
+        "What the answer to EHLO and LHLO offers, on both sides. A parameter whose extension was not offered is "
+        "refused with 555 5.5.4.",
+        table(("keyword", "commands", "parameters of MAIL", "parameters of RCPT", "defined in"), rows),
+    )
+
+
+def phases() -> str:
+    """The phases: as a picture and as rows."""
+    return page(
+        "Phases",
+        "A session is in one phase. A command without a row in its phase is out of order, 503 5.5.1. A command with a "
+        "row may come, and its reply decides whether the phase changes. Server and client read the same table.",
+        "```text\n" + "\n".join(_picture()) + "```\n",
+        "2yz and the like are the classes of replies that move the session; every other reply leaves it where it is. "
+        "`.` is the end of the content: the dot, or the last chunk. A reply 421 ends the session in any phase.\n",
+        "These commands mean the same in every phase that allows commands: "
+        f"{', '.join(f'`{verb.value}` {_moves(moves)}' for verb, moves in _everywhere().items())}.\n",
+    )
+
+
+def _everywhere() -> Mapping[Verb, Moves]:
+    return PHASES[Phase.SPOILT]
+
+
+def _picture() -> list[str]:
+    lines = []
+    for phase, rows in PHASES.items():
+        special = {verb: moves for verb, moves in rows.items() if _everywhere().get(verb) != moves}
+        lines.append(phase.value + ("" if rows else "   (no command may come)"))
+        arrows = [(verb.value, _moves(moves)) for verb, moves in special.items()]
+        if rows.keys() >= _everywhere().keys():
+            arrows.append(("…", "and what is allowed everywhere"))
+        for number, (verb, arrow) in enumerate(arrows, 1):
+            lines.append(f"  {'└' if number == len(arrows) else '├'}─ {verb:<5} {arrow}")
+        lines.append("")
+    return lines
+
+
+def _moves(moves: Moves) -> str:
+    if len(moves) == len(Severity) and len(set(moves.values())) == 1:
+        return f"─any reply─▶ {next(iter(moves.values())).value}"
+    ways = {phase: [s.value for s, to in moves.items() if to is phase] for phase in dict.fromkeys(moves.values())}
+    return (
+        ", ".join(f"─{'/'.join(f'{digit}yz' for digit in digits)}─▶ {phase.value}" for phase, digits in ways.items())
+        or "(stays)"
+    )
+
+
+def reply_page() -> str:
+    """The fixed replies."""
+    return page(
+        "Replies",
+        "What a client is told. The first digit says what to do: 2 done, 3 go on, 4 try again later, 5 never. Trouble "
+        "of our own is always 4yz. Replies that carry an id, an address or a parameter are made on the way.",
+        "## From the grammar and the phases\n",
+        _replies(replies),
+        "## From policy\n",
+        _replies(verdicts),
+    )
+
+
+def _replies(module: ModuleType) -> str:
+    found = [(name, value) for name, value in vars(module).items() if isinstance(value, Reply)]
+    rows = (
+        (r.code, r.status or "", " ".join(r.lines), code(name))
+        for name, r in sorted(found, key=lambda each: (each[1].code, str(each[1].status), each[0]))
+    )
+    return table(("code", "status", "text", "name"), rows)
+
+
+def status_codes() -> str:
+    """The enhanced status codes."""
+    rows = ((code(f"X.{subject}.{detail}"), meaning) for (subject, detail), meaning in MEANINGS.items())
+    return page(
+        "Enhanced status codes",
+        "X is the class: 2 success, 4 try again, 5 never (RFC 3463, RFC 5248). The class tells a program what to do, "
+        "the rest tells a person why.",
+        table(("code", "what it says"), rows),
+    )
+
+
+def settings() -> str:
+    """The configuration."""
+    return NOTE + "\n" + reference.render()
+
+
+def roles() -> str:
+    """The listeners' roles."""
+    rows = (
+        (code(row.role.value), row.dialect.value, "yes" if row.typed else "", "yes" if row.repairs else "")
+        for row in ROLES.values()
+    )
+    return page(
+        "Roles",
+        "What a listener is for, set by `role` in a `[[listen]]` section.",
+        table(("role", "dialect", "takes forms that people type", "completes new messages (RFC 6409 §8)"), rows),
+    )
+
+
+def journal() -> str:
+    """The journal's events."""
+    parts = []
+    for event in EVENTS:
+        rows = ((code(field.name), str(field.type)) for field in fields(event))
+        parts += [
+            f"## {event.event}\n",
+            f"{_sentences(event.__doc__)} Level: {event.level.name.lower()}.\n",
+            table(("field", "type"), rows),
+        ]
+    return page(
+        "Journal events",
+        "What can happen to mail. Each log line is one of these events. The names of events and fields are a public "
+        "interface: they may be added to, not changed. Levels: "
+        + ", ".join(level.name.lower() for level in Level)
+        + ".",
+        *parts,
+    )
+
+
+def _sentences(doc: str | None) -> str:
+    return " ".join((doc or "").replace("``", "`").split())
+
+
+def limits() -> str:
+    """What is bounded, by setting and by standard."""
+    rows = (
+        (code(row.key), code(_default(row.key)), row.sentence) for row in SETTINGS.values() if row.section == "limits"
+    )
+    assert set(SETTINGS) >= {f"limits.{field.name}" for field in fields(Limits)}
+    return page(
+        "Limits",
+        "Nothing a stranger sends is without a bound.",
+        "## Set by the operator\n",
+        table(("setting", "default", "what it bounds"), rows),
+        "## Set by the standards and by us\n",
+        table(("limit", "value", "what it is", "where"), _constants()),
+    )
+
+
+def _default(key: str) -> str:
+    row = SETTINGS[key]
+    return reference.show_value(row, row.default)
+
+
+CONSTANT: Final = re.compile(r"^(MAX_\w+): Final = ([\d_]+)  # (.+)$", re.MULTILINE)
+
+
+def _constants() -> Iterable[Row]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        for name, value, comment in CONSTANT.findall(path.read_text()):
+            yield code(name), value.replace("_", ""), comment, code(path.relative_to(SOURCE).as_posix())
+
+
+def exit_codes() -> str:
+    """The exit codes."""
+    text = (SOURCE / "eilpost/cli/exits.py").read_text()
+    reasons = dict(re.findall(r"^    (\w+) = \d+  # (.+)$", text, re.MULTILINE))
+    rows = ((each.value, code(each.name), reasons.get(each.name, "all is well")) for each in Exit)
+    return page("Exit codes", "As sysexits.h has them.", table(("code", "name", "what it says"), rows))
+
+
+def command_line_page() -> str:
+    """Every command's help."""
+    parts = []
+    for noun, row in NOUNS.items():
+        command = command_line.get_command(click.Context(command_line), noun) if find_spec(row.module) else None
+        if command is not None:
+            parts += [f"## eilpost {noun}\n", f"{row.help}\n", *_help(command, f"eilpost {noun}")]
+    return page("The command line", "`eilpost NOUN [VERB] …`; every command has `--help`.", *parts)
+
+
+def _help(command: click.Command, name: str) -> list[str]:
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    parts = [f"```text\n{text}\n```\n"]
+    if isinstance(command, click.Group):
+        for verb in command.list_commands(context):
+            inner = command.get_command(context, verb)
+            if inner is not None:
+                parts += [f"### {name} {verb}\n", *_help(inner, f"{name} {verb}")]
+    return parts
+
+
+SUPPORT: Final = {"yes": "complete", "partial": "in part", "planned": "to come", "no": "no"}
+
+
+def rfcs() -> str:
+    """The standards and how far we keep them."""
+    listed = tomllib.loads((DOCS / "rfc.toml").read_text())["rfc"]
+    rows = (
+        (f"RFC {row['number']}", row["title"], SUPPORT[row["support"]], row.get("note", ""))
+        for row in sorted(listed, key=lambda row: int(row["number"]))
+    )
+    return page(
+        "Standards",
+        "The documents that Eilpost is written by. A test holds this list against the code and the tests: what is kept "
+        "completely or in part is cited at the line that obeys it.",
+        table(("document", "title", "kept", "note"), rows),
+    )
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "command-line": command_line_page,
+    "commands": commands,
+    "exit-codes": exit_codes,
+    "extensions": extensions,
+    "journal": journal,
+    "limits": limits,
+    "phases": phases,
+    "replies": reply_page,
+    "rfcs": rfcs,
+    "roles": roles,
+    "settings": settings,
+    "status-codes": status_codes,
+}
+
+
+def render() -> dict[Path, str]:
+    """Every page with its text."""
+    return {REFERENCE / f"{name}.md": make().rstrip("\n") + "\n" for name, make in PAGES.items()}
+
+
+def stale() -> list[str]:
+    """The pages that do not say what the tables say."""
+    return [
+        str(path.relative_to(DOCS.parent))
+        for path, text in render().items()
+        if not path.exists() or path.read_text() != text
+    ]
+
+
+def main() -> None:
+    """Writes, or checks."""
+    if "--check" in sys.argv[1:]:
+        found = stale()
+        if found:
+            sys.exit(f"out of date: {', '.join(found)}; say: make reference")
+        return
+    REFERENCE.mkdir(exist_ok=True)
+    for path, text in render().items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
