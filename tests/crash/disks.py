@@ -34,6 +34,10 @@ class PowerCutDisk:
         """Mounts it; the journal is replayed."""
         await run(program("mount"), "-o", "loop", self._image, self.mount_point)
 
+    def is_mounted(self) -> bool:
+        """Whether it can be unmounted."""
+        return os.path.ismount(self.mount_point)
+
     def cut(self) -> None:
         """From now on nothing reaches the disk, and every write and sync fails."""
         descriptor = os.open(self.mount_point, os.O_RDONLY)
@@ -64,7 +68,7 @@ async def power_cut_disk(directory: Path, *, megabytes: int = 512) -> AsyncItera
     try:
         yield disk
     finally:
-        if os.path.ismount(mount_point):
+        if disk.is_mounted():
             await disk.unmount()
 
 
