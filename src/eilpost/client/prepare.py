@@ -155,5 +155,5 @@ def _without_bcc(octets: bytes) -> bytes:
     header, end, body = octets.partition(_HEADER_END)
     if b"bcc" not in header.lower():
         return octets
-    kept = _BCC.sub(b"", header + b"\r\n")
+    kept = _BCC.sub(b"", header if header.endswith(b"\r\n") else header + b"\r\n")
     return kept + (end[2:] + body if end else b"")
