@@ -75,10 +75,12 @@ def test_a_whole_life_ends_at_the_expiry() -> None:
 
 
 def test_expired_keeps_the_last_reason() -> None:
-    """An expired recipient's report says what went wrong last, with status 5.4.7."""
+    """An expired recipient's report says what went wrong last, as a permanent failure."""
     last = Outcome(Address("a", "b.test"), Fate.DEFERRED, status("4.4.1"), "smtp; 421 busy", "mx.b.test", NOW)
     final = retry.expired(last)
     assert (final.fate, str(final.status)) == (Fate.EXPIRED, "5.4.7")
+    full = retry.expired(Outcome(Address("a", "b.test"), Fate.DEFERRED, status("4.2.2"), "", None, NOW))
+    assert (str(full.status), full.diagnostic) == ("5.2.2", "no attempt was successful")
     assert (final.diagnostic, final.remote, final.recipient) == (last.diagnostic, last.remote, last.recipient)
 
 
