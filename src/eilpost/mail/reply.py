@@ -20,6 +20,8 @@ class Severity(Enum):
     TRANSIENT = 4
     PERMANENT = 5
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
 
 _SEVERITY = {item.value: item for item in Severity}
 

@@ -7,6 +7,7 @@ line, the lines of a reply, and a reply in all.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from eilpost.mail.reply import Reply
@@ -96,12 +97,22 @@ def interpret(raw: RawReply, *, enhanced: bool) -> Reply:
     A code whose class contradicts the reply's first digit stays in the text: the digit decides
     (RFC 2034 §4).
     """
+    if len(raw.lines) == 1:
+        return _interpret_line(raw, enhanced)
+    return _interpret(raw, enhanced)
+
+
+def _interpret(raw: RawReply, enhanced: bool) -> Reply:
     first = raw.lines[0]
     status = leading_status(first) if enhanced and first[1:2] == "." else None
     if status is None or status.klass != raw.code // 100:
         return Reply(raw.code, None, raw.lines)
     spelled = first.partition(" ")[0]
     return Reply(raw.code, status, tuple(_without(spelled, line) for line in raw.lines))
+
+
+# Servers say the same few things to every command; at most 128 lines are remembered.
+_interpret_line = lru_cache(maxsize=128)(_interpret)
 
 
 def _without(spelled: str, line: str) -> str:

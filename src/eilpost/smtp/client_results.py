@@ -27,6 +27,8 @@ class Stage(Enum):
     END = "waiting for the answer to the content"
     QUIT = "ending the session"
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
 
 class Cause(Enum):
     """Why there is no reply."""

@@ -38,6 +38,8 @@ class Verb(Enum):
     HELP = "HELP"
     CONTENT_END = "."
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
 
 class Argument(Enum):
     """Whether text may follow the verb."""

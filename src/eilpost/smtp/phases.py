@@ -7,9 +7,9 @@ session where it is. The server judges its peer by this table, the client refuse
 neither has another.
 
 Three things are not commands but move the phase as commands do. ``Verb.CONTENT_END`` is the end
-of the content: the dot, or the last chunk. A 421 to anything ends the session (§4.2.1), so it
-stands in no row. A chunk that is not the last is ``Verb.BDAT``; after a refused chunk the content is
-indeterminate and only RSET helps (RFC 3030 §2): that is ``SPOILT``.
+of the content: the dot, or the last chunk. A 421 to anything ends the session (RFC 5321 §3.8), so it
+stands in no row. A chunk that is not the last is ``Verb.BDAT``; after a refused chunk the message
+has failed and no further chunk may come (RFC 3030 §2): that is ``SPOILT``, which RSET ends.
 
 What is not a phase (logged in, over TLS, trusted) is a fact, and policy's.
 """
@@ -37,6 +37,8 @@ class Phase(Enum):
     CHUNKS = "chunks"  # at least one BDAT chunk accepted, the last one not yet
     SPOILT = "spoilt"  # a chunk was refused: RSET or QUIT
     CLOSED = "closed"
+
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
 
 
 Moves = Mapping[Severity, Phase]
