@@ -8,6 +8,7 @@ from tests.crash.experiments import EXPERIMENTS
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", EXPERIMENTS)
 async def test_experiment(name: str) -> None:
     """The invariants hold, and the positive control shows that a loss would be seen."""

@@ -1,0 +1,1 @@
+"""Other people's mail programs send to us, and take mail from us."""
