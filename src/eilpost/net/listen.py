@@ -11,8 +11,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from eilpost.net.stream import Stream
@@ -25,36 +24,6 @@ class ListenError(Exception):
     """The address cannot be listened on; the message says why and what mends it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An address in the configuration: host and port, or a path."""
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    def __str__(self) -> str:
-        if self.path:
-            return f"unix:{self.path}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_endpoint(text: str) -> Endpoint:
-    """``host:port``, ``[v6]:port`` or ``unix:/path``; ValueError."""
-    if text.startswith("unix:"):
-        if len(text) == len("unix:"):
-            raise ValueError("unix: needs a path")
-        return Endpoint(path=text.removeprefix("unix:"))
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{text!r} is not host:port, [v6]:port or unix:/path")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"{text!r}: an IPv6 address stands in brackets")
-    return Endpoint(host=host or "0.0.0.0", port=int(port))
-
-
 def passed_sockets() -> list[socket.socket]:
     """The sockets systemd handed over, if any; the environment is cleared for our children."""
     count = os.environ.pop("LISTEN_FDS", "")
@@ -64,30 +33,45 @@ def passed_sockets() -> list[socket.socket]:
     return [socket.socket(fileno=fd) for fd in range(_FIRST_PASSED_FD, _FIRST_PASSED_FD + int(count))]
 
 
-def bind(endpoint: Endpoint, passed: list[socket.socket], *, mode: int = 0o660) -> socket.socket:
-    """A listening socket: one that was passed, else a new one. ``mode`` is a Unix socket's."""
+def bind_tcp(host: str, port: int, passed: list[socket.socket]) -> socket.socket:
+    """A listening socket: one that was passed, else a new one. ListenError."""
+    found = _taken(passed, lambda name: isinstance(name, tuple) and (name[0], name[1]) == (host, port))
+    if found is not None:
+        return found
+    with _told(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"):
+        return _bind_tcp(host, port)
+
+
+def bind_unix(path: str, mode: int, passed: list[socket.socket]) -> socket.socket:
+    """A listening Unix socket with these permissions. ListenError."""
+    found = _taken(passed, lambda name: name == path)
+    if found is not None:
+        return found
+    with _told(f"unix:{path}"):
+        return _bind_unix(path, mode)
+
+
+def _taken(passed: list[socket.socket], is_it: Callable[[object], bool]) -> socket.socket | None:
     for index, sock in enumerate(passed):
-        if _is_at(sock, endpoint):
+        if is_it(sock.getsockname()):
             return passed.pop(index)
+    return None
+
+
+@contextlib.contextmanager
+def _told(where: str) -> Iterator[None]:
     try:
-        return _bind_unix(endpoint.path, mode) if endpoint.path else _bind_tcp(endpoint)
+        yield
     except PermissionError as error:
         raise ListenError(
-            f"{endpoint}: not permitted; ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation"
+            f"{where}: not permitted; ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation"
         ) from error
     except OSError as error:
-        raise ListenError(f"{endpoint}: {os.strerror(error.errno or 0)}") from error
+        raise ListenError(f"{where}: {os.strerror(error.errno or 0)}; change the address, or what uses it") from error
 
 
-def _is_at(sock: socket.socket, endpoint: Endpoint) -> bool:
-    name = sock.getsockname()
-    if isinstance(name, tuple):
-        return (str(name[0]), int(name[1])) == (endpoint.host, endpoint.port)
-    return bool(endpoint.path) and name == endpoint.path
-
-
-def _bind_tcp(endpoint: Endpoint) -> socket.socket:
-    infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = infos[0]
     sock = socket.socket(family, kind, protocol)
     try:
@@ -137,33 +121,29 @@ def _remove_stale(path: str) -> None:
 class Listener:
     """A bound socket that is served until closed."""
 
-    __slots__ = ("_server", "_sock", "endpoint")
+    __slots__ = ("_server", "_sock")
 
-    def __init__(self, endpoint: Endpoint, sock: socket.socket) -> None:
-        self.endpoint = endpoint
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._server: asyncio.Server | None = None
 
     @property
-    def address(self) -> Endpoint:
-        """Where it really listens: the port is known when 0 was asked for."""
+    def address(self) -> str:
+        """Where it listens: the port is known when 0 was asked for."""
         name = self._sock.getsockname()
-        return Endpoint(host=str(name[0]), port=int(name[1])) if isinstance(name, tuple) else self.endpoint
+        if not isinstance(name, tuple):
+            return f"unix:{name}"
+        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
     async def start(self, on_connected: Callable[[Stream], None]) -> None:
         """Takes connections from now on; each is handed over at once."""
         loop = asyncio.get_running_loop()
-        if self._sock.family == socket.AF_UNIX:
-            self._server = await loop.create_unix_server(lambda: Stream(on_connected), sock=self._sock, backlog=BACKLOG)
-        else:
-            self._server = await loop.create_server(lambda: Stream(on_connected), sock=self._sock, backlog=BACKLOG)
+        serve = loop.create_unix_server if self._sock.family == socket.AF_UNIX else loop.create_server
+        self._server = await serve(lambda: Stream(on_connected), sock=self._sock, backlog=BACKLOG)
 
     def close(self) -> None:
-        """Takes no more; connections that are open stay open."""
+        """Takes no more; connections that are open stay open. A Unix socket's file stays, and is stale."""
         if self._server is not None:
             self._server.close()
         else:
             self._sock.close()
-        if self.endpoint.path:
-            with contextlib.suppress(OSError):
-                os.unlink(self.endpoint.path)

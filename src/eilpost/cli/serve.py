@@ -1,0 +1,143 @@
+"""``eilpost serve``: the mail system in the foreground (a deed).
+
+Order matters: the configuration is read and ports are bound while we may still be root; then root
+is given up, and only then anything of a peer's is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from eilpost.cli.errors import CommandError
+from eilpost.cli.exits import Exit
+from eilpost.cli.options import config_option, example
+
+if TYPE_CHECKING:
+    from eilpost.config.schema import Config
+    from eilpost.logs.sink import LogSink
+    from eilpost.system import System
+
+FILES_PER_CONNECTION: Final = 2
+"""Descriptors that one connection may need at once: its socket and a content file."""
+
+RESERVED_FILES: Final = 1024
+"""Descriptors for delivery, the store and logs, whatever comes in (F122)."""
+
+
+@click.command(epilog=example("eilpost serve -c /etc/eilpost/eilpost.toml", "eilpost serve --demo"))
+@config_option
+@click.option("--demo", is_flag=True, help="Run with a demo domain and accounts under ./var/demo, on loopback alone.")
+def serve(config_file: str | None, demo: bool) -> None:
+    """Run the mail system in the foreground.
+
+    SIGTERM ends it when what runs is finished; SIGHUP reads the configuration again. It says
+    "ready" on standard error, and to systemd, when it serves.
+    """
+    from eilpost.config.load import load_all
+
+    if demo:
+        from eilpost.cli.demo import prepare
+
+        config_file = prepare()
+    loaded = load_all(config_file)
+    for warning in loaded.warnings:
+        click.echo(f"eilpost: warning: {warning}", err=True)
+    _run(loaded.config, config_file, announce=_announce_demo(loaded.config) if demo else None)
+
+
+def _announce_demo(config: Config) -> Callable[[], None]:
+    from eilpost.cli.demo import announce
+
+    return lambda: announce(config)
+
+
+def _run(config: Config, config_file: str | None, *, announce: Callable[[], None] | None) -> None:
+    from eilpost.journal import Level, Warned
+    from eilpost.logs.sink import LogSink
+    from eilpost.net import daemon
+    from eilpost.net.listen import ListenError
+    from eilpost.system import System, bind, prepare_data
+
+    user = _user(config)
+    prepare_data(config, user=user)
+    try:
+        doors = bind(config)
+    except ListenError as error:
+        raise CommandError(str(error), Exit.UNAVAILABLE) from None
+    files = daemon.raise_file_limit(FILES_PER_CONNECTION * config.limits.connections + RESERVED_FILES)
+    if user:
+        daemon.become(user)
+    journal = LogSink(Level[config.log.level.upper()], config.log.format)
+    try:
+        if daemon.is_root() and config.server.user:
+            journal(Warned("running as root", f"there is no user {config.server.user!r}; make it, or set server.user"))
+        if files < config.limits.connections + RESERVED_FILES:
+            journal(Warned("few open files allowed", f"{files}; raise LimitNOFILE or lower limits.connections"))
+        _loop(lambda: _serve(lambda: System(config, doors, journal), config_file, journal, announce))
+    finally:
+        journal.close()
+
+
+def _user(config: Config) -> str:
+    """Whom to become: nobody else, unless we are root and the user exists."""
+    from eilpost.net import daemon
+
+    name = config.server.user
+    return name if name and daemon.is_root() and daemon.user_exists(name) else ""
+
+
+def _loop(main: Callable[[], object]) -> None:
+    """The fastest event loop there is; asyncio's own where uvloop is not installed."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main())  # type: ignore[arg-type]
+    else:
+        uvloop.run(main())  # type: ignore[arg-type]
+
+
+async def _serve(
+    make: Callable[[], System], config_file: str | None, journal: LogSink, announce: Callable[[], None] | None
+) -> None:
+    from eilpost.net import daemon
+
+    system = make()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        daemon.notify("STOPPING=1")
+        system.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(system, config_file, journal))
+
+    def ready() -> None:
+        daemon.notify("READY=1")
+        sys.stderr.write("ready\n")
+        sys.stderr.flush()
+        if announce is not None:
+            announce()
+
+    await system.run(ready)
+
+
+def _reload(system: System, config_file: str | None, journal: LogSink) -> None:
+    """Reads the configuration again; a wrong one is told, and the old one stays (E59)."""
+    from eilpost.config.load import load_all
+    from eilpost.config.problem import ConfigError
+    from eilpost.journal import Level, Warned
+
+    try:
+        config = load_all(config_file).config
+    except (ConfigError, OSError) as error:
+        journal(Warned("the new configuration is not used", str(error).replace("\n", "; ")))
+        return
+    journal.level = Level[config.log.level.upper()]
+    system.reload(config)

@@ -1,0 +1,235 @@
+"""The wiring: the one module that knows every room, and lets none know another (a deed).
+
+    listeners ─▶ reception ─▶ spool ─▶ manager ─▶ agents
+
+What needs root comes first (``Sockets``), then root is given up, then ``System`` runs. It starts
+from the inside out and stops from the outside in: nobody is let in before there is a place for
+their mail, and the spool closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from eilpost.config.schema import Config, Listen, Role
+from eilpost.config.values import Endpoint, parse_endpoint
+from eilpost.deliver.agent import Agent
+from eilpost.deliver.lmtp import Lmtp
+from eilpost.deliver.local import Local
+from eilpost.deliver.relay import Relay
+from eilpost.directory.alias_file import AliasFile
+from eilpost.directory.lookup import Directory
+from eilpost.journal import Journal, SystemChanged, Warned
+from eilpost.mail.address import Address
+from eilpost.mail.answer import Found
+from eilpost.mail.next_hop import Means, NextHop
+from eilpost.maildrop.delivery import Maildirs
+from eilpost.maildrop.place import place
+from eilpost.net import daemon, listen
+from eilpost.net.clock import SystemClock
+from eilpost.net.dns import Resolver
+from eilpost.net.hosts import Hosts
+from eilpost.policy.peer import parse_networks
+from eilpost.queue.manager import Manager
+from eilpost.receive.house import House, Ways
+from eilpost.receive.inquiry import Inquiry
+from eilpost.receive.reception import Reception
+from eilpost.route import choose, expand, mx
+from eilpost.spool.contract import Entry, SpoolError, State
+from eilpost.spool.sqlite import SqliteSpool
+
+SUBMIT_SOCKET: Final = "submit.sock"
+SUBMIT_MODE: Final = 0o666
+"""Every local user may send; who it was is known by the socket's credentials."""
+
+UNIX_MODE: Final = 0o660
+GRACE: Final = 20.0
+"""Seconds that sessions and attempts under way have to end; systemd waits 90."""
+
+REVERSE_BUDGET: Final = 2.0
+"""Seconds to find a client's name in DNS (F133)."""
+
+NAMES_TRIED: Final = 3
+"""Names of one address that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A bound listener, and what comes in by it."""
+
+    role: Role
+    listener: listen.Listener
+
+
+def bind(config: Config) -> tuple[Door, ...]:
+    """Binds every address of the configuration. ListenError; may need root."""
+    passed = listen.passed_sockets()
+    doors = [Door(row.role, listen.Listener(_socket(parse_endpoint(row.address), passed))) for row in config.listen]
+    submit = str(Path(config.server.data) / SUBMIT_SOCKET)
+    doors.append(Door(Role.SUBMISSION, listen.Listener(listen.bind_unix(submit, SUBMIT_MODE, passed))))
+    return tuple(doors)
+
+
+def _socket(endpoint: Endpoint, passed: list[socket.socket]) -> socket.socket:
+    if endpoint.path:
+        return listen.bind_unix(endpoint.path, UNIX_MODE, passed)
+    return listen.bind_tcp(endpoint.host, endpoint.port, passed)
+
+
+class System:
+    """The running mail system."""
+
+    def __init__(self, config: Config, doors: Iterable[Door], journal: Journal) -> None:
+        self._config = config
+        self._doors = tuple(doors)
+        self._journal = journal
+        self._stop = asyncio.Event()
+        self._routes = choose.routes(config.domain, config.relay)
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Serves until ``stop`` is called. SpoolError, DirectoryError when it cannot begin."""
+        self._journal(SystemChanged("starting"))
+        data = Path(self._config.server.data)
+        self._directory = self._open_directory(self._config)
+        spool = await SqliteSpool.open(data / "spool", settings=self._config.spool, journal=self._journal)
+        try:
+            await self._serve(spool, data, on_ready)
+        finally:
+            await spool.close()
+            self._directory.close()
+            self._journal(SystemChanged("stopped"))
+
+    async def _serve(self, spool: SqliteSpool, data: Path, on_ready: Callable[[], None]) -> None:
+        resolver = Resolver(self._config.dns)
+        agents = self._agents(resolver, data)
+        manager = Manager(
+            spool, agents, self._choose, self._config, self._journal, SystemClock(), random.SystemRandom().random
+        )
+        self._reception = self._open_reception(spool, manager, resolver)
+        await manager.start()
+        for door in self._doors:
+            await door.listener.start(self._reception.door(door.role))
+        self._journal(SystemChanged("ready", ", ".join(f"{d.role.value} {d.listener.address}" for d in self._doors)))
+        on_ready()
+        await self._stop.wait()
+        self._journal(SystemChanged("stopping"))
+        for door in self._doors:
+            door.listener.close()
+        await self._reception.stop(GRACE)
+        await manager.stop(GRACE)
+        for agent in agents.values():
+            await agent.close()
+        await resolver.close()
+
+    def stop(self) -> None:
+        """Takes nothing new, lets finish what runs, then ``run`` returns."""
+        self._stop.set()
+
+    def reload(self, config: Config) -> None:
+        """New rules from now on; what cannot change while running is named in a warning."""
+        for what, before, after in (
+            ("listen", self._config.listen, config.listen),
+            ("server", self._config.server, config.server),
+            ("dns", self._config.dns, config.dns),
+            ("delivery", self._config.delivery, config.delivery),
+            ("queue", self._config.queue, config.queue),
+            ("spool", self._config.spool, config.spool),
+        ):
+            if before != after:
+                self._journal(Warned("restart needed", f"[{what}] has changed and counts from the next start"))
+        self._directory.close()
+        self._directory = self._open_directory(config)
+        self._routes = choose.routes(config.domain, config.relay)
+        self._reception.reload(config.limits, parse_networks(config.relay.networks), self._inquiry(config))
+        self._journal(SystemChanged("reloaded"))
+
+    # --- the rooms
+
+    def _open_directory(self, config: Config) -> Directory:
+        aliases = None
+        if config.aliases.file:
+            aliases = AliasFile(config.aliases.file, lambda why: self._journal(Warned("aliases", why)))
+        return Directory(config.server.data, aliases)
+
+    def _inquiry(self, config: Config) -> Inquiry:
+        return Inquiry(
+            expand.homes(config.domain, config.aliases, config.server.postmaster),
+            lambda address: self._directory.known(address),
+        )
+
+    def _open_reception(self, spool: SqliteSpool, manager: Manager, resolver: Resolver) -> Reception:
+        config = self._config
+
+        def accept(entry: Entry) -> None:
+            if entry.recipients[0].state is State.ACTIVE:
+                manager.accept(entry)
+            else:
+                manager.wake()
+
+        async def reverse(address: str) -> str:
+            return await _verified_name(resolver, address)
+
+        ways = Ways(spool, manager.has_room, accept, daemon.user_name, reverse if config.server.reverse_dns else None)
+        house = House(config.server.hostname, config.limits, self._inquiry(config), ways, self._journal)
+        return Reception(house, parse_networks(config.relay.networks))
+
+    def _agents(self, resolver: Resolver, data: Path) -> dict[Means, Agent]:
+        config = self._config
+        hosts = Hosts(resolver, config.delivery, ourselves=_ourselves(config), system_names=not config.dns.servers)
+        relay = Relay(config.delivery, hosts.hosts, hostname=config.server.hostname)
+        return {
+            Means.MX: relay,
+            Means.SMTP: relay,
+            Means.LMTP: Lmtp(config.delivery, hostname=config.server.hostname),
+            Means.MAILDIR: Local(Maildirs(config.server.hostname), self._home),
+        }
+
+    def _home(self, address: Address) -> Path | None:
+        account = self._directory.account(address)
+        return Path(self._config.server.data, "mail", place(account.address)) if account is not None else None
+
+    def _choose(self, address: Address, reroute: str) -> NextHop:
+        return choose.choose(address, self._routes, reroute)
+
+
+def _ourselves(config: Config) -> mx.Self:
+    """Our names, and our addresses where the port of other mail servers is ours too (RFC 5321 §5.1)."""
+    own = [_mx_endpoint(row) for row in config.listen if row.role is Role.MX]
+    addresses = {end.host for end in own if end.port == config.delivery.port and end.host not in ("0.0.0.0", "::", "")}
+    return mx.Self(frozenset({config.server.hostname.lower()}), frozenset(addresses))
+
+
+def _mx_endpoint(row: Listen) -> Endpoint:
+    return parse_endpoint(row.address)
+
+
+async def _verified_name(resolver: Resolver, address: str) -> str:
+    """The name DNS gives to an address, if the name leads back to it; empty if not, or not in time."""
+    try:
+        async with asyncio.timeout(REVERSE_BUDGET):
+            names = await resolver.names(address)
+            for name in names.records[:NAMES_TRIED] if isinstance(names, Found) else ():
+                addresses = await (resolver.ipv6 if ":" in address else resolver.ipv4)(name)
+                if isinstance(addresses, Found) and address in addresses.records:
+                    return name
+    except TimeoutError:
+        pass
+    return ""
+
+
+def prepare_data(config: Config, *, user: str) -> None:
+    """Makes the data directory, private to ``user`` where one is given. OSError."""
+    data = Path(config.server.data)
+    if not data.exists():
+        data.mkdir(mode=0o755, parents=True)
+        if user:
+            daemon.give(str(data), user)
+
+
+__all__ = ["Door", "SpoolError", "System", "bind", "prepare_data"]
