@@ -35,7 +35,7 @@ class Outcome:
     ``diagnostic`` is the peer's reply (``smtp; 550 …``) or our own words; it may hold hostile
     text and is escaped wherever it is shown. ``remote`` is the host that answered, None for
     local causes. ``dsn_passed_on`` tells that the peer offered DSN and was given the sender's
-    wishes, so that a relayed report is not ours to make (RFC 3461 §5.2.2). ``when`` is Unix time.
+    wishes, so that a relayed report is not ours to make (RFC 3461 §5.2.1). ``when`` is Unix time.
     """
 
     recipient: Address

@@ -28,6 +28,7 @@ _MAX_LINE: Final = 998  # RFC 5322 §2.1.1
 _TYPED: Final = re.compile(r"\s*([A-Za-z0-9.+\-]{1,40})\s*;\s*(.*)", re.DOTALL)
 _STATUS: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})", re.ASCII)
 _PARAMETER: Final = re.compile(r';\s*([A-Za-z\-]{1,40})\s*=\s*(?:"((?:[^"\\]|\\.){0,200})"|([^\s;"]{1,200}))')
+_SPECIAL: Final = re.compile(r"[\\+= ]")
 _SPELLED: Final = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 
 
@@ -104,9 +105,14 @@ def typed_address(address: Address) -> str:
 # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
 
-def multipart(text: str, report: DeliveryStatus, returned: Returned, *, token: str) -> Multipart:
-    """The three parts of a report, RFC 6522 §3; ``token`` makes the boundary its own."""
-    parts = (_text_part(text), _status_part(report), _returned_part(returned))
+def multipart(
+    text: str, report: DeliveryStatus, returned: Returned, *, token: str, smtputf8: bool = False
+) -> Multipart:
+    """The three parts of a report, RFC 6522 §3; ``token`` makes the boundary its own.
+
+    ``smtputf8``: the report itself goes with SMTPUTF8, so that parts beyond ASCII may go as they are.
+    """
+    parts = (_text_part(text), _status_part(report, smtputf8=smtputf8), _returned_part(returned, smtputf8=smtputf8))
     octets = [part for _, part in parts]
     boundary = _boundary(token, octets)
     delimiter = f"--{boundary}".encode()
@@ -135,28 +141,35 @@ def _text_part(text: str) -> tuple[bool, bytes]:
     return _part("text/plain; charset=utf-8", _quoted_printable(octets), "quoted-printable")
 
 
-def _status_part(report: DeliveryStatus) -> tuple[bool, bytes]:
+def _status_part(report: DeliveryStatus, *, smtputf8: bool) -> tuple[bool, bytes]:
     octets = encode_status(report)
     if octets.isascii():
         return _part("message/delivery-status", octets, "7bit")
-    return _part("message/global-delivery-status; charset=utf-8", octets, "8bit")  # RFC 6533 §4
+    return _global_part("message/global-delivery-status", octets, smtputf8=smtputf8)  # RFC 6533 §4.1
 
 
-def _returned_part(returned: Returned) -> tuple[bool, bytes]:
-    """RFC 6522 §4; beyond ASCII in the header RFC 6533 §5 and §6."""
+def _global_part(kind: str, octets: bytes, *, smtputf8: bool) -> tuple[bool, bytes]:
+    """RFC 6533 §4.5: on the way to a server without SMTPUTF8 these types are encoded."""
+    if not _has_plain_lines(octets):
+        return _part(kind, _base64(octets), "base64")
+    return _part(kind, octets, "8bit") if smtputf8 else _part(kind, _quoted_printable(octets), "quoted-printable")
+
+
+def _returned_part(returned: Returned, *, smtputf8: bool) -> tuple[bool, bytes]:
+    """RFC 6522 §4; with a header beyond ASCII RFC 6533 §4.2 and §4.3."""
     header = scan(returned.octets)
     beyond_ascii = not header.octets.isascii() and _is_utf8(header.octets)
     if returned.whole and _has_plain_lines(returned.octets):
-        kind = "message/global" if beyond_ascii else "message/rfc822"
-        return _part(kind, returned.octets, "7bit" if returned.octets.isascii() else "8bit")
+        if beyond_ascii:
+            return _global_part("message/global", returned.octets, smtputf8=smtputf8)
+        return _part("message/rfc822", returned.octets, "7bit" if returned.octets.isascii() else "8bit")
     octets = header.octets
+    if beyond_ascii:
+        return _global_part("message/global-headers", octets, smtputf8=smtputf8)
     if not _has_plain_lines(octets):
-        kind = "message/global-headers; charset=utf-8" if beyond_ascii else "text/rfc822-headers"
-        return _part(kind, _base64(octets), "base64")
+        return _part("text/rfc822-headers", _base64(octets), "base64")
     if octets.isascii():
         return _part("text/rfc822-headers", octets, "7bit")
-    if beyond_ascii:
-        return _part("message/global-headers; charset=utf-8", octets, "8bit")
     return _part("text/rfc822-headers; charset=unknown-8bit", _quoted_printable(octets), "quoted-printable")
 
 
@@ -187,7 +200,7 @@ def _base64(octets: bytes) -> bytes:
 
 
 def encode_status(report: DeliveryStatus) -> bytes:
-    """The machine-readable part; it is UTF-8 only when an address is beyond ASCII (RFC 6533 §4)."""
+    """The machine-readable part; it is UTF-8 only when an address is beyond ASCII (RFC 6533 §4.1)."""
     utf8 = not all(item.final_recipient.isascii() and item.original_recipient.isascii() for item in report.recipients)
     groups = [_message_fields(report, utf8=utf8)]
     groups += [_recipient_fields(item, utf8=utf8) for item in report.recipients]
@@ -215,7 +228,7 @@ def _recipient_fields(item: RecipientStatus, *, utf8: bool) -> Iterator[str]:
     if item.remote_mta:
         yield field("Remote-MTA", f"dns; {one_line(item.remote_mta, 255)}")
     if item.diagnostic:
-        yield field("Diagnostic-Code", _diagnostic(item.diagnostic, utf8=utf8))
+        yield field("Diagnostic-Code", _diagnostic(item.diagnostic))
     if item.last_attempt:
         yield field("Last-Attempt-Date", item.last_attempt)
     if item.will_retry_until:
@@ -224,14 +237,19 @@ def _recipient_fields(item: RecipientStatus, *, utf8: bool) -> Iterator[str]:
 
 def _address_field(name: str, typed: str, *, utf8: bool) -> str:
     kind, _, address = typed.partition(";")
+    if not utf8 and kind.lower() == "utf-8":  # RFC 6533 §3: then the form of seven bits
+        address = _SPECIAL.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
     return field(name, f"{one_line(kind, 40)};{one_line(address, MAX_ADDRESS, utf8=utf8)}")
 
 
-def _diagnostic(text: str, *, utf8: bool) -> str:
-    """RFC 3464 §2.3.6: a peer's reply has its type; other words are ours, under a type of our own."""
+def _diagnostic(text: str) -> str:
+    """RFC 3464 §2.3.6: a peer's reply has its type; other words are ours, under a type of our own.
+
+    In ASCII even beside UTF-8 addresses, as the grammar of RFC 6533 §4.1 has it.
+    """
     found = _TYPED.fullmatch(text)
     kind, words = (found[1], found[2]) if found else ("x-eilpost", text)
-    return f"{kind}; {one_line(words, MAX_DIAGNOSTIC, utf8=utf8)}"
+    return f"{kind}; {one_line(words, MAX_DIAGNOSTIC)}"
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────

@@ -65,7 +65,7 @@ def received(hop: Hop) -> bytes:
 
 
 def _for(hop: Hop) -> str:
-    """The ``for`` clause; beyond ASCII it may stand only in an SMTPUTF8 message."""
+    """The ``for`` clause; beyond ASCII it may stand only in an SMTPUTF8 message (RFC 6531 §3.7.3)."""
     if hop.recipient is None or not (hop.recipient.is_ascii or hop.protocol.startswith("UTF8")):
         return ""
     return f"\r\n\tfor <{hop.recipient}>"

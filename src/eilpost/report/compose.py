@@ -31,6 +31,7 @@ def compose(notice: Notice, *, hostname: str, now: float, token: str, content: b
         _status(notice, hostname),
         _returned(notice, header, content),
         token=token,
+        smtputf8=not mailbox.is_ascii,
     )
     head = (
         field("From", f"Mail delivery system <mailer-daemon@{hostname}>"),

@@ -1,6 +1,6 @@
 """Who must be told what after an attempt? (decisions)
 
-RFC 3461 §5.2 and §6.2: a failure is told unless the sender said NEVER or left it out of NOTIFY; a
+RFC 3461 §5.2: a failure is told unless the sender said NEVER or left it out of NOTIFY; a
 delay is told once, to a sender who did not ask for less; a delivery, and a hand-over to a server
 that sends no reports, only to a sender who asked for SUCCESS. Nothing is ever sent to the null
 reverse-path (RFC 5321 §4.5.5, F158). Recipients of one message whose news is the same share a report.
@@ -145,7 +145,7 @@ _WISH: Final = {
     Kind.RELAYED: Notify.SUCCESS,
 }
 
-_UNASKED: Final = frozenset({Notify.FAILURE, Notify.DELAY})  # RFC 3461 §4.1: when NOTIFY was not given
+_UNASKED: Final = frozenset({Notify.FAILURE, Notify.DELAY})  # RFC 3461 §4.1, §5.2.5: when NOTIFY was not given
 
 
 def _why_not(message: MessageFacts, item: RecipientFacts, kind: Kind) -> Why | None:
@@ -156,7 +156,7 @@ def _why_not(message: MessageFacts, item: RecipientFacts, kind: Kind) -> Why | N
         wishes = _UNASKED
     if _WISH[kind] not in wishes or Notify.NEVER in wishes:
         return Why.NOT_WANTED
-    # RFC 3461 §5.2.2: a peer that was given the sender's wishes reports a success itself.
+    # RFC 3461 §5.2.1: a peer that was given the sender's wishes reports a success itself.
     if _WISH[kind] is Notify.SUCCESS and item.outcome.dsn_passed_on:
         return Why.NOT_WANTED
     return None

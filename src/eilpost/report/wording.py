@@ -115,7 +115,10 @@ def _why(notice: Notice, item: RecipientFacts) -> str:
     if item.outcome.fate is Fate.EXPIRED:
         waited = duration(max(0.0, item.outcome.when - notice.message.received))
         tries = _count(item.attempts, "attempt", "attempts")
-        return f"it could not be delivered within {waited}, in {tries}; the last time: {reason} (status {status})."
+        last = (
+            "" if item.outcome.status.detail == 7 and item.outcome.status.subject == 4 else f"; the last time: {reason}"
+        )
+        return f"it could not be delivered within {waited}, in {tries}{last} (status {status})."
     return f"{reason} (status {status})."
 
 

@@ -54,8 +54,8 @@ ALL: Final[frozenset[str]] = frozenset(EXTENSIONS)
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
 _HEXCHAR = re.compile(rb"\+([0-9A-F]{2})")
-# RFC 6533 §3: QUCHAR, or a character by its number.
-_UTF8_ADDRESS = re.compile(r"(?:[!-*,-<>-\[\]-~\u0080-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})+")
+# RFC 6533 §3: what does not conform to the utf-8 syntax is copied without alteration.
+_UTF8_ADDRESS = re.compile(r"[!-<>-~\u0080-\U0010ffff]+")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*/=?^_`{|}~\-]+", re.ASCII)

@@ -94,8 +94,8 @@ def test_a_message_comes_back_as_it_was() -> None:
         (ORIGINAL, True, "message/rfc822", "7bit", False),
         (ORIGINAL, False, "text/rfc822-headers", "7bit", False),
         (ORIGINAL + b"\xff\r\n", True, "message/rfc822", "8bit", True),
-        ("Subject: ü\r\n\r\n".encode(), True, "message/global", "8bit", True),
-        ("Subject: ü\r\n\r\n".encode(), False, "message/global-headers", "8bit", True),
+        ("Subject: ü\r\n\r\n".encode(), True, "message/global", "quoted-printable", False),
+        ("Subject: ü\r\n\r\n".encode(), False, "message/global-headers", "quoted-printable", False),
         (b"Subject: \xfc\r\n\r\n", False, "text/rfc822-headers", "quoted-printable", False),
         (ORIGINAL + b"a\x00b", True, "text/rfc822-headers", "7bit", False),
         (ORIGINAL + b"a\nb", True, "text/rfc822-headers", "7bit", False),
@@ -143,9 +143,33 @@ def test_addresses_beyond_ascii_have_their_own_types() -> None:
     bob = dataclasses.replace(BOB, final_recipient=dsn.typed_address(Address("böb", "example.org")))
     report = made(report=DeliveryStatus("mx.example.test", (bob,)))
 
+    assert not report.is_8bit
+    assert b"Content-Type: message/global-delivery-status\r\n" in report.octets
+    assert b"Final-Recipient: utf-8;b=C3=B6b@example.org\r\n" in report.octets
+
+
+def test_with_smtputf8_nothing_is_encoded() -> None:
+    """RFC 6533 §4.5: a report that itself goes with SMTPUTF8 holds its parts as they are."""
+    bob = dataclasses.replace(BOB, final_recipient="utf-8;böb@example.org")
+    original = "Subject: ü\r\n\r\nü\r\n".encode()
+
+    report = dsn.multipart("x", DeliveryStatus("mx", (bob,)), Returned(original, True), token="t", smtputf8=True)
+
     assert report.is_8bit
+    assert original in report.octets
     assert "Final-Recipient: utf-8;böb@example.org\r\n".encode() in report.octets
-    assert b"Content-Type: message/global-delivery-status" in report.octets
+
+
+def test_a_utf8_address_of_ascii_is_spelled_for_seven_bits() -> None:
+    """RFC 6533 §3: in message/delivery-status a utf-8 address has its 7-bit form."""
+    bob = dataclasses.replace(BOB, original_recipient="utf-8;a+b@x")
+
+    octets = dsn.encode_status(DeliveryStatus("mx", (bob,)))
+
+    assert b"Original-Recipient: utf-8;a\\x{2B}b@x\r\n" in octets
+    found = dsn.decode_status(octets)
+    assert found is not None
+    assert found.recipients[0].original_recipient == "utf-8;a+b@x"
 
 
 def test_f163_peers_cannot_write_fields() -> None:

@@ -45,7 +45,7 @@ def test_a_unix_socket_has_no_address() -> None:
 
 
 def test_an_address_beyond_ascii_stands_only_in_utf8_mail() -> None:
-    """RFC 6531 §4.3: ``for`` may be UTF-8 when the protocol is UTF8SMTP."""
+    """RFC 6531 §3.7.3: ``for`` may be UTF-8 when the protocol is UTF8SMTP."""
     recipient = Address("änna", "example.test")
 
     assert b"for" not in trace.received(hop(recipient=recipient))

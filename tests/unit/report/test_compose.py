@@ -119,7 +119,9 @@ def test_a_failure_is_told_in_plain_words() -> None:
 def test_an_expired_message_tells_how_long_was_tried() -> None:
     """After days of trying, days and attempts are told; our own words are no peer's."""
     words = text(notice(recipient(fate=Fate.EXPIRED, code="4.4.1", diagnostic="timed out", remote=None)))
+    again = text(notice(recipient(fate=Fate.EXPIRED, code="5.4.7", diagnostic="timed out", remote=None)))
 
+    assert "could not be delivered within 5 days, in 70 attempts (status 5.4.7)." in again
     assert "could not be delivered within 5 days, in 70 attempts; the last time: no answer from the host" in words
     assert "(status 5.4.7)" in words
     assert 'In detail: "timed out"' in words

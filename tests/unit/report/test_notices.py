@@ -105,7 +105,7 @@ def test_f164_a_failure_with_never_is_noted() -> None:
 
 
 def test_f164_a_relayed_success_is_told_only_when_the_peer_will_not() -> None:
-    """RFC 3461 §5.2.2: a peer with DSN that got the wishes reports itself."""
+    """RFC 3461 §5.2.1: a peer with DSN that got the wishes reports itself."""
     assert kinds(decide(recipient(Fate.RELAYED, SUCCESS, passed_on=True))) == []
     assert kinds(decide(recipient(Fate.RELAYED, SUCCESS, passed_on=False))) == [Kind.RELAYED]
     assert kinds(decide(recipient(Fate.FAILED, passed_on=True))) == [Kind.FAILED]
