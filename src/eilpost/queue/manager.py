@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from eilpost.config.schema import Config
 from eilpost.deliver.agent import Agent
-from eilpost.journal import Faulted, Journal, Removed, Reported, SetAside
+from eilpost.journal import Faulted, Journal, Removed, Reported
 from eilpost.mail.address import Address
 from eilpost.mail.next_hop import Means, NextHop
 from eilpost.mail.outcome import Fate, Outcome
@@ -236,8 +236,7 @@ class Manager:
             attempt = await destination.agent.attempt(job)
             if len(attempt.outcomes) != len(job.recipients):
                 raise RuntimeError(f"{len(attempt.outcomes)} outcomes for {len(job.recipients)} recipients")
-        except ContentDamaged as error:  # the spool has set it aside
-            self._journal(SetAside(job.message.id, str(error)))
+        except ContentDamaged:  # the spool has set it aside and said so
             self._under_way.discard(item)
             self._let_go(item, final=False)
             return

@@ -66,6 +66,9 @@ class VirtualClock:
 
     async def sleep(self, delay: float) -> None:
         """Returns once the clock has been moved by ``delay`` seconds."""
+        if delay <= 0:
+            await asyncio.sleep(0)
+            return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         timer = self.call_later(delay, partial(_wake, woken))
         try:

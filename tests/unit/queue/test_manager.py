@@ -17,7 +17,6 @@ from eilpost.journal import (
     Removed,
     Reported,
     ReportOmitted,
-    SetAside,
     Warned,
 )
 from eilpost.mail.envelope import Notify
@@ -295,7 +294,7 @@ async def test_a_reroute_that_cannot_be_read_defers_that_recipient_alone(make: M
 
 
 async def test_damaged_content_is_set_aside_and_others_go_on(make: Make) -> None:
-    """An entry that cannot be read is noted; it holds up nothing."""
+    """An entry that cannot be read, which the spool has noted, holds up nothing."""
 
     def script(job: Job) -> Attempt:
         if job.next_hop.host == "rot.test":
@@ -307,38 +306,25 @@ async def test_damaged_content_is_set_aside_and_others_go_on(make: Make) -> None
     await world.send("a@rot.test")
     await world.send("b@there.test")
     await world.clock.run()
-    assert [event.why for event in world.seen(SetAside)] == ["the checksum differs"]
+    assert [event.recipient for event in world.seen(Attempted)] == ["b@there.test"]
     assert "b@there.test" in world.tried()
     assert world.manager.in_memory == 0
 
 
 async def test_e19_a_full_disk_keeps_the_outcome_until_there_is_space(make: Make) -> None:
-    """An outcome that cannot be stored is stored later; meanwhile nothing more is delivered."""
-    world = await make()
-    world.spool.fail_next(SpoolFull("no space"), SpoolFull("no space"))
-    await world.send("b@there.test", hand_over=False)
-    world.spool.fail_next(SpoolFull("no space"))
-    await world.clock.advance(1.0)
-    for address in addresses(20):
-        entry = await world.send(address)
-        assert entry
-    await world.clock.advance(60.0)
-    assert list(world.spool.rows()) == []
-    assert len(world.agent.jobs) == 21
-
-
-async def test_settle_retries_until_there_is_space(make: Make) -> None:
-    """While outcomes cannot be kept the worker waits, and each recipient is tried once."""
+    """While an outcome cannot be stored nothing more is delivered; then it is, and each recipient is tried once."""
     world = await make()
     await world.clock.run()
     await world.send("b@there.test")
     world.spool.fail_next(*[SpoolFull("no space")] * 3)
     await world.clock.run()
-    await_row = world.row()
-    assert await_row.state is State.ACTIVE
+    assert world.row().state is State.ACTIVE
+    await world.send("c@there.test")
+    await world.clock.advance(0.5)
+    assert world.tried() == ["b@there.test"]
     await world.clock.advance(10.0)
     assert list(world.spool.rows()) == []
-    assert len(world.agent.jobs) == 1
+    assert world.tried() == ["b@there.test", "c@there.test"]
     assert len(world.seen(Warned)) == 2
 
 
@@ -562,7 +548,7 @@ async def test_no_attempt_is_early() -> None:
     early: list[str] = []
 
     def script(job: Job) -> Attempt:
-        tried = [str(item.address) for item in job.recipients]
+        tried = [f"{job.message.id} {item.address}" for item in job.recipients]
         early.extend(text for text in tried if world.clock.now() < due.get(text, 0.0))
         return world.deferred(job) if world.random.random() < 0.7 else world.unreachable(job)
 
@@ -572,7 +558,7 @@ async def test_no_attempt_is_early() -> None:
         await world.send(f"u{number}@d{number % 7}.test")
     for _ in range(200):
         await world.clock.advance(13 * MINUTE)
-        due = {str(row.recipient.address): row.due for _, row in world.spool.rows()}
+        due = {f"{message.id} {row.recipient.address}": row.due for message, row in world.spool.rows()}
         if world.random.random() < 0.2:
             await world.crash()
     assert early == []
