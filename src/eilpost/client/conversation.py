@@ -187,6 +187,7 @@ class Conversation:
                 heard = await self._hear(step)
             elif step is Want.CHUNK and chunks is not None:
                 heard = await anext(chunks, b"")
+                await self._heed()
 
     async def _say(self, octets: bytes) -> None:
         stream = self._stream
@@ -203,6 +204,11 @@ class Conversation:
             raise Broken(Lost(Stage.CONTENT, Cause.TIMEOUT, "the server took nothing for too long")) from None
         except OSError as error:
             raise Broken(await self._last_words(error)) from None
+
+    async def _heed(self) -> None:
+        """A server that speaks, or goes, in the middle of the content wants no more of it."""
+        if self._stream.has_input or self._stream.at_eof:
+            raise Broken(Answered(Stage.CONTENT, (await self._hear(Stage.CONTENT)).reply))
 
     async def _last_words(self, error: OSError) -> Answered | Lost:
         """Why a connection broke while we spoke: the server's reply if it left one."""

@@ -49,7 +49,7 @@ def test_what_is_given_counts_more_than_the_header() -> None:
         assert prepare(HEADER + "\nx", null, None).reverse_path.is_null
 
 
-def test_resent_twice_is_not_guessed() -> None:
+def test_rfc5322_resent_twice_is_not_guessed() -> None:
     """Of two Resent blocks none is chosen silently."""
     with pytest.raises(MessageError, match="more than once"):
         people("Resent-Date: a\nResent-Date: b\n" + HEADER + "\nx")
@@ -97,7 +97,7 @@ def test_message_objects() -> None:
 
 
 def test_an_address_beyond_ascii_asks_for_smtputf8() -> None:
-    """Such a message is written in UTF-8 and says so."""
+    """Such a message is written in UTF-8 (RFC 6532 §3.2) and says so (RFC 6531 §3.4)."""
     made = EmailMessage()
     made["From"], made["To"], made["Subject"] = "a@a.example", "bücher@b.example", "grüße"
     made.set_content("x\n")

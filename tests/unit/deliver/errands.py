@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ class Held:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The pieces, then the error if there is one."""
         for piece in self.pieces:
+            await asyncio.sleep(0)  # a disk takes its time, and the network goes on meanwhile
             yield piece
         if self.error is not None:
             raise self.error

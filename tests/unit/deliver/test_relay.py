@@ -536,3 +536,18 @@ async def test_a_null_reverse_path_and_a_bare_envelope() -> None:
         await relay.attempt(job(reverse_path=ReversePath(None)))
         assert stage.lines[1].startswith(b"MAIL FROM:<> ")
         assert recipient("bob").address.domain == "there.example"
+
+
+async def test_a_refusal_in_the_middle_of_the_content_is_heard() -> None:
+    """A server that says 552 before the end and hangs up has refused the message, not lost it."""
+
+    async def part(peer: Peer) -> None:
+        await peer.open(BIG)
+        await peer.expect((b"MAIL", b"250 Ok\r\n"), (b"RCPT", b"250 Ok\r\n"), (b"DATA", b"354 go\r\n"))
+        await peer.hear()
+        await peer.say(b"552 5.3.4 enough\r\n")
+        peer.close()
+
+    content = Held(b"", (b"Subject: x\r\n\r\n",) + ((b"x" * 998 + b"\r\n") * 64,) * 300)
+    async with staged(part) as stage, relaying(stage.port) as relay:
+        assert short(await relay.attempt(job(content=content))) == ["failed 5.3.4"]
