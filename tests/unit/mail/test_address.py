@@ -137,6 +137,9 @@ def test_f132_long_domains_are_refused_before_they_are_decoded() -> None:
     with pytest.raises(AddressError):
         parse_domain(".".join(["a" * 60] * 5))
 
+    with pytest.raises(AddressError):
+        parse_address("a@" + "b." * 100_000 + "c")
+
     assert parse_domain("a" * 63 + ".example") == "a" * 63 + ".example"
 
 

@@ -102,6 +102,7 @@ def test_a_message_comes_back_as_it_was() -> None:
         (ORIGINAL + b"a\rb", True, "text/rfc822-headers", "7bit", False),
         (ORIGINAL + b"a" * 999, True, "text/rfc822-headers", "7bit", False),
         (b"Subject: " + b"a" * 999 + b"\r\n\r\n", False, "text/rfc822-headers", "base64", False),
+        (b"Subject: \xc3\xbc" + b"a" * 999 + b"\r\n\r\n", False, "message/global-headers", "base64", False),
         (b"Subject: a\nb\r\n\r\n", True, "text/rfc822-headers", "base64", False),
         (b"", False, "text/rfc822-headers", "7bit", False),
     ],
@@ -251,6 +252,10 @@ _STATUS_IN_BROKEN_BASE64 = (
         b"Content-Type: multipart/report; report-type=delivery-status\r\n\r\n--x--",
         b"Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n--x\r\n--x",
         _STATUS_IN_BROKEN_BASE64,
+        _STATUS_IN_BROKEN_BASE64.replace(b"!", b"a"),
+        _STATUS_IN_BROKEN_BASE64.replace(
+            b"base64\r\n\r\n!", b"7bit\r\n\r\nReporting-MTA: dns; a\r\n\r\nAction: failed"
+        ),
     ],
 )
 def test_other_mail_is_no_report(content: bytes) -> None:
