@@ -45,6 +45,8 @@ _MAIL: Final = msgspec.json.Decoder(tuple[int | None, Body | None, bool, Ret | N
 _RCPT: Final = msgspec.json.Decoder(tuple[list[Notify] | None, str | None, str | None, str | None])
 _OUTCOME: Final = msgspec.json.Decoder(tuple[str, str, Fate, str, str, str | None, float, bool])
 _CHECK_LENGTH: Final = 8
+# What the wrong types and texts in a row raise when it is taken for a sound one.
+_NOT_A_RECORD: Final = (AttributeError, OverflowError, TypeError, ValueError)
 _MOST_ATTEMPTS: Final = 1 << 31
 
 
@@ -118,16 +120,16 @@ def decode_message(row: Row) -> MessageRecord:
     """What ``encode_message`` was given; RecordDamaged if the row is not its work."""
     try:
         return _decode_message(row)
-    except (AttributeError, TypeError, ValueError) as error:
+    except _NOT_A_RECORD as error:
         _damaged("message", error)
 
 
 def _decode_message(row: Row) -> MessageRecord:
     number, received, size, has_8bit, in_file, content, local, domain, account, session, message_id, mail, check = row
-    whole = b"%d\0%s\0%d\0%d\0%d\0%d\0%s\0%s\0%s\0%s\0%s\0%s" % (
-        number, repr(received).encode(), size, has_8bit, in_file, content, b"" if local is None else b"+" + local,
-        domain or b"", account, session, message_id, mail or b"",
-    )  # fmt: skip
+    # As text, not by %d: that would take 0.5 for 0.
+    figures = f"{number}\0{received!r}\0{size}\0{has_8bit}\0{in_file}\0{content}\0".encode()
+    sender = (b"" if local is None else b"+" + local, domain or b"")
+    whole = figures + b"\0".join((*sender, account, session, message_id, mail or b""))
     if crc32(whole) != check:
         raise RecordDamaged("the checksum differs")
     return MessageRecord(
@@ -173,13 +175,14 @@ def decode_recipient(row: Row) -> RecipientRecord:
     """What ``encode_recipient`` was given and what became of it; RecordDamaged if it cannot be."""
     try:
         return _decode_recipient(row)
-    except (AttributeError, TypeError, ValueError) as error:
+    except _NOT_A_RECORD as error:
         _damaged("recipient", error)
 
 
 def _decode_recipient(row: Row) -> RecipientRecord:
     message, position, state, due, attempts, warned, local, domain, next_hop, wishes, check, last = row
-    if crc32(b"%d\0%d\0%s\0%s\0%s" % (message, position, local, domain, wishes or b"")) != check:
+    whole = f"{message}\0{position}\0".encode() + b"\0".join((local, domain, wishes or b""))
+    if crc32(whole) != check:
         raise RecordDamaged("the checksum differs")
     if type(state) is not int or not 0 <= state < len(STATES):
         raise RecordDamaged("the state is unknown")
@@ -225,6 +228,13 @@ def encode_outcome(outcome: Outcome) -> str:
 
 def decode_outcome(text: bytes) -> Outcome:
     """What ``encode_outcome`` was given; RecordDamaged if it cannot be."""
+    try:
+        return _decode_outcome(text)
+    except _NOT_A_RECORD as error:
+        _damaged("outcome", error)
+
+
+def _decode_outcome(text: bytes) -> Outcome:
     body = text[_CHECK_LENGTH:]
     if b"%08x" % crc32(body) != text[:_CHECK_LENGTH]:
         raise RecordDamaged("the checksum of the last outcome differs")
