@@ -61,6 +61,7 @@ docs: .venv/.docs  ## the documentation in build/docs/html; a warning is an erro
 	@$(BIN)/python docs/render.py --check
 	@$(BIN)/python -m sphinx -W --keep-going -q -d build/docs/doctrees -b html docs build/docs/html
 	@$(BIN)/python -m sphinx -W --keep-going -q -d build/docs/doctrees -b man docs build/docs/man
+	@$(BIN)/python docs/render.py --man build/docs/man
 	@echo "build/docs/html/index.html"
 
 reference: .venv/.dev  ## the reference in docs/, rendered from the tables again

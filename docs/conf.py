@@ -24,8 +24,7 @@ html_title = f"Eilpost {version}"
 html_copy_source = False
 html_show_sphinx = False
 
-man_pages = [
-    ("man/eilpost", "eilpost", _PROJECT["description"], author, 8),
-    ("man/eilpost-sendmail", "eilpost-sendmail", "submit mail as sendmail does", author, 1),
-    ("man/eilpost.toml", "eilpost.toml", "configuration of the mail system", author, 5),
+man_pages = [  # eilpost(1) is rendered from the commands themselves
+    ("reference/eilpost-sendmail", "eilpost-sendmail", "submit mail as sendmail does", author, 1),
+    ("reference/settings", "eilpost.toml", "configuration of the mail system", author, 5),
 ]

@@ -2,6 +2,7 @@
 
 python docs/render.py            writes docs/reference/ again
 python docs/render.py --check    tells which pages are out of date; exit code 1 when one is
+python docs/render.py --man DIR  writes the manual page of the command into DIR
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-import click
-
-from eilpost.cli.exits import Exit
+from eilpost.cli import manual
 from eilpost.cli.main import NOUNS
 from eilpost.cli.main import eilpost as command_line
 from eilpost.config import reference
@@ -242,34 +242,11 @@ def _constants() -> Iterable[Row]:
             yield code(name), value.replace("_", ""), comment, code(path.relative_to(SOURCE).as_posix())
 
 
-def exit_codes() -> str:
-    """The exit codes."""
-    text = (SOURCE / "eilpost/cli/exits.py").read_text()
-    reasons = dict(re.findall(r"^    (\w+) = \d+  # (.+)$", text, re.MULTILINE))
-    rows = ((each.value, code(each.name), reasons.get(each.name, "all is well")) for each in Exit)
-    return page("Exit codes", "As sysexits.h has them.", table(("code", "name", "what it says"), rows))
-
-
 def command_line_page() -> str:
-    """Every command's help."""
-    parts = []
-    for noun, row in NOUNS.items():
-        command = command_line.get_command(click.Context(command_line), noun) if find_spec(row.module) else None
-        if command is not None:
-            parts += [f"## eilpost {noun}\n", f"{row.help}\n", *_help(command, f"eilpost {noun}")]
-    return page("The command line", "`eilpost NOUN [VERB] …`; every command has `--help`.", *parts)
-
-
-def _help(command: click.Command, name: str) -> list[str]:
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
-    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-    parts = [f"```text\n{text}\n```\n"]
-    if isinstance(command, click.Group):
-        for verb in command.list_commands(context):
-            inner = command.get_command(context, verb)
-            if inner is not None:
-                parts += [f"### {name} {verb}\n", *_help(inner, f"{name} {verb}")]
-    return parts
+    """Every command with its options and examples, and the exit codes."""
+    if not all(find_spec(row.module) for row in NOUNS.values()):
+        return page("The command line", "`eilpost NOUN [VERB] …`; every command has `--help`.")
+    return page("The command line", "", manual.markdown(command_line).partition("\n")[2])
 
 
 SUPPORT: Final = {"yes": "complete", "partial": "in part", "planned": "to come", "no": "no"}
@@ -293,7 +270,6 @@ def rfcs() -> str:
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "command-line": command_line_page,
     "commands": commands,
-    "exit-codes": exit_codes,
     "extensions": extensions,
     "journal": journal,
     "limits": limits,
@@ -322,14 +298,18 @@ def stale() -> list[str]:
 
 def main() -> None:
     """Writes, or checks."""
-    if "--check" in sys.argv[1:]:
-        found = stale()
-        if found:
-            sys.exit(f"out of date: {', '.join(found)}; say: make reference")
-        return
-    REFERENCE.mkdir(exist_ok=True)
-    for path, text in render().items():
-        path.write_text(text)
+    match sys.argv[1:]:
+        case []:
+            for path, text in render().items():
+                path.write_text(text)
+        case ["--check"]:
+            if found := stale():
+                sys.exit(f"out of date: {', '.join(found)}; say: make reference")
+        case ["--man", directory]:
+            Path(directory).mkdir(parents=True, exist_ok=True)
+            (Path(directory) / "eilpost.1").write_text(manual.man_page(command_line, version("eilpost")))
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_the_reference_is_current() -> None:
         ("extensions", [f"| `{row.keyword}` |" for row in EXTENSIONS.values()]),
         ("journal", [f"## {event.event}" for event in EVENTS]),
         ("journal", [f"| `{field.name}` |" for event in EVENTS for field in fields(event)]),
-        ("command-line", [f"## eilpost {noun}" for noun in NOUNS]),
+        ("command-line", [f"## `eilpost {noun}`" for noun in NOUNS]),
     ],
 )
 def test_every_row_has_its_line_in_the_reference(page: str, words: list[str]) -> None:
