@@ -1,6 +1,6 @@
-"""One session: what the machine understood is judged, answered, and what is accepted made durable.
+"""One session: what the machine understood is judged, answered, and made durable if accepted (a deed).
 
-(a deed) The loop takes events from the machine until it has none left, sends all replies that are
+The loop takes events from the machine until it has none left, sends all replies that are
 ready in one write, and waits for more. Each event has its handler in the table at the end. The
 content has arrived in five calls: end the draft, gather facts, judge, write the trace, commit and
 reply. "250" is said when the commit has returned, and only then.
@@ -50,6 +50,9 @@ from eilpost.smtp.phases import Phase
 from eilpost.smtp.server import NeedData, ServerConnection, ServerSettings
 from eilpost.spool.contract import Entry, SpoolClosed, SpoolFull
 
+_CONTENT: Final = Phase.CONTENT
+_CLOSED: Final = Phase.CLOSED
+
 FAREWELL: Final = 10.0
 """Seconds a peer has to take our last words."""
 
@@ -65,7 +68,7 @@ class Session:
 
     __slots__ = (
         "_accepted", "_conduct", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id", "_junk",
-        "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_refusal", "_role", "_stream", "_transaction",
+        "_last", "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_refusal", "_role", "_stream", "_transaction",
         "_waiting", "client",
     )  # fmt: skip
 
@@ -86,6 +89,7 @@ class Session:
         self._extended = False
         self._name: asyncio.Task[str] | None = None
         self._opened = self._loop.time()
+        self._last = self._opened + house.limits.session_deadline
         self._content_since = 0.0
         self._held = 0
         self._errors = self._junk = self._messages = self._accepted = 0
@@ -126,18 +130,21 @@ class Session:
             self._name = self._loop.create_task(_name_of(self._house.ways.reverse, self.client.address))
 
     async def _converse(self) -> str:
-        machine, stream = self._machine, self._stream
+        machine, stream, loop, house = self._machine, self._stream, self._loop, self._house
+        stream.deadline = loop.time() + house.patience()
         while True:
             event = machine.next_event()
             kind = type(event)
             if kind is NeedData:
                 self._flush()
-                if machine.phase is Phase.CLOSED:
-                    return "closed"
                 if stream.is_congested:
-                    stream.deadline = self._loop.time() + SLOW_READER
-                    await stream.drain()
-                machine.receive_data(await self._receive())
+                    await self._drain()
+                if machine.phase is _CONTENT:
+                    stream.deadline = self._content_deadline()
+                self._waiting = True
+                octets = await stream.receive()
+                self._waiting = False
+                machine.receive_data(octets)
             elif kind is Disconnected:
                 self._flush()
                 return "disconnected"
@@ -145,25 +152,22 @@ class Session:
                 waits = _HANDLERS[kind](self, event)
                 if waits is not None:
                     await waits
-                if machine.phase is Phase.CLOSED:
+                if machine.phase is _CLOSED:
                     self._flush()
                     return "quit" if kind is Quit else "refused"
+                # Only a whole command earns its sender more time, not an octet of one (F123).
+                stream.deadline = min(loop.time() + house.patience(), self._last)
 
-    async def _receive(self) -> bytes:
-        now = self._loop.time()
-        house = self._house
-        if self._machine.phase is Phase.CONTENT:
-            transaction = self._transaction
-            size = transaction.draft.size if transaction is not None and transaction.draft is not None else 0
-            deadline = self._content_since + CONTENT_GRACE + size / house.limits.content_rate  # F123
-        else:
-            deadline = now + house.patience()
-        self._stream.deadline = min(deadline, self._opened + house.limits.session_deadline)
-        self._waiting = True
-        try:
-            return await self._stream.receive()
-        finally:
-            self._waiting = False
+    def _content_deadline(self) -> float:
+        """The content's minimum rate counts after its first minute (F123)."""
+        transaction = self._transaction
+        size = transaction.draft.size if transaction is not None and transaction.draft is not None else 0
+        return min(self._content_since + CONTENT_GRACE + size / self._house.limits.content_rate, self._last)
+
+    async def _drain(self) -> None:
+        self._stream.deadline = self._loop.time() + SLOW_READER
+        await self._stream.drain()
+        self._stream.deadline = min(self._loop.time() + self._house.patience(), self._last)
 
     def stop(self) -> None:
         """The house closes: at once when nothing is under way, else after the transaction."""

@@ -35,7 +35,7 @@ class Transaction:
         self.accepted = 0
         self.draft: Draft | None = None
         self.header: headers.Header | None = None
-        self._head = b""
+        self._head: bytes | bytearray = b""
         self.repairs = _NO_REPAIRS
         self._limit = 0
         self._mend: Mend | None = None
@@ -62,8 +62,14 @@ class Transaction:
         if self.header is not None:
             await self.draft.write(octets)
             return
-        self._head = self._head + octets if self._head else octets
-        if _HEADER_END in self._head or len(self._head) > self._limit + len(_HEADER_END):
+        if not self._head and _HEADER_END in octets:
+            self._head = octets  # the usual case: the header comes whole, and is not copied
+            await self._take_header()
+            return
+        head = self._head = self._head if isinstance(self._head, bytearray) else bytearray()
+        searched = max(0, len(head) - len(_HEADER_END) + 1)
+        head += octets
+        if head.find(_HEADER_END, searched) >= 0 or len(head) > self._limit + len(_HEADER_END):
             await self._take_header()
 
     async def finish(self) -> headers.Header:
@@ -75,8 +81,8 @@ class Transaction:
 
     async def _take_header(self) -> None:
         assert self.draft is not None
-        self.header = header = headers.scan(self._head, self._limit)
-        octets, self._head = self._head, b""
+        octets, self._head = bytes(self._head), b""
+        self.header = header = headers.scan(octets, self._limit)
         if self._mend is not None:
             self.repairs = self._mend(header)
             if self.repairs.cuts:
