@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from eilpost.spool import statements
+from eilpost.spool import database, statements
 from eilpost.spool.records import Row
 from eilpost.spool.statements import Key
 from eilpost.spool.writer import Work
@@ -13,7 +13,7 @@ from eilpost.spool.writer import Work
 
 def rebuild_indexes(connection: sqlite3.Connection, _: set[int]) -> None:
     """Makes the recipients' indexes anew from the rows."""
-    connection.execute(statements.REBUILD_INDEXES).close()
+    database.rebuild_indexes(connection)
 
 
 def keyed(statement: str, parameters: Sequence[object], keys: Sequence[Key]) -> Work:

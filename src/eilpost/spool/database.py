@@ -47,7 +47,7 @@ def open_database(directory: Path) -> Opened:
         os.close(lock)
         raise
     try:
-        last = _begin_run(connection)
+        last = _begin_run_mended(connection)
         # The log's own entry in the directory must survive, or all it holds is lost with it.
         sync_directory(directory)
     except (sqlite3.Error, OSError) as error:
@@ -140,6 +140,35 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[tuple[str, ...]
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _begin_run_mended(connection: sqlite3.Connection) -> int:
+    try:
+        return _begin_run(connection)
+    except sqlite3.DatabaseError as error:
+        if not trouble.is_damage(error):
+            raise
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    connection.execute("BEGIN IMMEDIATE")
+    rebuild_indexes(connection)
+    connection.execute("COMMIT")
+    return _begin_run(connection)
+
+
+def rebuild_indexes(connection: sqlite3.Connection) -> None:
+    """Makes the indexes anew, in the open transaction.
+
+    REINDEX and DROP INDEX walk the old pages first and fail at the damaged one. So the schema
+    forgets the old index, whose pages stay unused.
+    """
+    connection.execute("PRAGMA writable_schema = ON").close()
+    try:
+        names = [(name,) for name in schema.INDEXES]
+        connection.executemany("DELETE FROM sqlite_schema WHERE type = 'index' AND name = ?", names).close()
+    finally:
+        connection.execute("PRAGMA writable_schema = RESET").close()
+    _run_all(connection, tuple(schema.INDEXES.values()))
 
 
 def _begin_run(connection: sqlite3.Connection) -> int:

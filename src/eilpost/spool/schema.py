@@ -14,6 +14,14 @@ DATABASE: Final = "spool.db"
 APPLICATION: Final = 0x45494C50
 """``EILP``: what the database says it belongs to."""
 
+INDEXES: Final = {
+    "active": "CREATE INDEX active ON recipient (message) WHERE state = 0",
+    # The state is always 1 here and takes no room; with it the index answers alone.
+    "due": "CREATE INDEX due ON recipient (due, domain, state) WHERE state = 1",
+    "apart": "CREATE INDEX apart ON recipient (state) WHERE state >= 2",
+}
+"""What can be made anew from the rows when it is damaged."""
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         """CREATE TABLE message (
@@ -27,10 +35,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             attempts INTEGER NOT NULL, warned INTEGER NOT NULL, local TEXT NOT NULL, domain TEXT NOT NULL,
             next_hop TEXT NOT NULL, wishes TEXT, row_check INTEGER NOT NULL, last TEXT,
             PRIMARY KEY (message, position)) WITHOUT ROWID""",
-        "CREATE INDEX active ON recipient (message) WHERE state = 0",
-        # The state is always 1 here and takes no room; with it the index answers alone.
-        "CREATE INDEX due ON recipient (due, domain, state) WHERE state = 1",
-        "CREATE INDEX apart ON recipient (state) WHERE state >= 2",
+        *INDEXES.values(),
         "CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
         "INSERT INTO fact VALUES ('runs', 0), ('ceiling', 0)",
     ),

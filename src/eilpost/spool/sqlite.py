@@ -180,11 +180,14 @@ class SqliteSpool:
         except sqlite3.DatabaseError as error:
             if self._rebuilt or not trouble.is_damage(error):
                 raise SpoolClosed(f"the spool cannot be read: {error}") from error
-        # A damaged index hides sound rows: it is made anew from them, once.
+        await self._rebuild_indexes()
+        return await self._candidates(now, limit, without)
+
+    async def _rebuild_indexes(self) -> None:
+        # A damaged index hides sound rows: it is made anew from them, once in a run.
         self._rebuilt = True
         self._journal(events.Warned("spool-index-rebuilt", "an index of the spool's database was damaged"))
         await self._change(changes.rebuild_indexes)
-        return await self._candidates(now, limit, without)
 
     async def _take(self, found: Sequence[Entry], statement: str) -> tuple[Entry, ...]:
         """Claims what is still free of ``found``."""
@@ -312,21 +315,30 @@ class SqliteSpool:
     # ── damage ──
 
     async def _set_damaged_aside(self, loaded: Loaded) -> None:
+        """Marks the rows that cannot be read; a key without a row means that the index lies."""
+        lies = False
         for key, why in loaded.damaged:
-            await self._set_aside(changes.keyed(statements.SET_ASIDE, (), [key]), key[0], why)
+            if not await self._set_aside(changes.keyed(statements.SET_ASIDE, (), [key]), key[0], why):
+                lies = True
+                if self._rebuilt:
+                    self._unmarkable.add(key[0])
+        if lies and not self._rebuilt:
+            await self._rebuild_indexes()
 
     async def _set_message_aside(self, number: int, why: str) -> None:
         await self._set_aside(changes.setting_aside(number), number, why)
 
-    async def _set_aside(self, work: Work, number: int, why: str) -> None:
+    async def _set_aside(self, work: Work, number: int, why: str) -> bool:
+        """Marks recipients damaged and tells; False when there was nothing to mark."""
         try:
-            changed = await self._change(work)
+            changed = bool(await self._change(work))
         except SpoolError as error:
             # Even the mark cannot be written: this run passes over it.
             self._unmarkable.add(number)
-            changed, why = {(number, 0)}, f"{why} (and cannot be marked: {error})"
+            changed, why = True, f"{why} (and cannot be marked: {error})"
         if changed:
             self._journal(events.SetAside(to_text(number), why))
+        return changed
 
     # ── the house of the store ──
 

@@ -47,7 +47,6 @@ DELETE_MESSAGE: Final = f"""DELETE FROM message WHERE id IN {_NUMBERS}
     AND NOT EXISTS (SELECT 1 FROM recipient WHERE recipient.message = message.id)"""
 REMAINING: Final = f"SELECT group_concat(id) FROM message WHERE id IN {_NUMBERS}"
 RAISE_CEILING: Final = "UPDATE fact SET value = ? WHERE name = 'ceiling' AND value < ?"
-REBUILD_INDEXES: Final = "REINDEX recipient"
 
 _RETURNING: Final = f" AND (message, position) IN {_KEYS} RETURNING message, position"
 CLAIM: Final = "UPDATE recipient SET state = 0 WHERE state = 1" + _RETURNING
