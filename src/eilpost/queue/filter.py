@@ -1,11 +1,12 @@
 """Does an operator's filter mean this recipient? (decisions)
 
 The store answers the same question for what lies in it; this is for what waits in memory.
+AddressError, a ValueError, for a filter that names no address.
 """
 
 from __future__ import annotations
 
-from eilpost.mail.address import Address
+from eilpost.mail.address import Address, parse_address, parse_domain
 from eilpost.spool.contract import Filter, QueuedMessage, QueuedRecipient, State
 
 
@@ -26,5 +27,5 @@ def _is_at(pattern: str, address: Address | None) -> bool:
     if address is None:
         return pattern == "<>"
     if pattern.startswith("@"):
-        return address.domain == pattern[1:].lower()
-    return str(address).lower() == pattern.lower()
+        return address.domain == parse_domain(pattern[1:])
+    return address == parse_address(pattern)

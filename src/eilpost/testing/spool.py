@@ -1,7 +1,7 @@
 """A spool in memory that keeps the contract and can be crashed, for tests of what uses one (a deed).
 
 What ``commit`` and ``settle`` returned is durable: ``crash`` keeps it, and claims become due again.
-``fail_next`` makes verbs raise, ``delay`` gives each verb a turn of the loop as a disk would.
+``fail_next`` makes what follows a commit fail. Each verb takes a turn of the loop, as a disk would.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class MemorySpool:
     # ── what a test does to it ──
 
     def fail_next(self, *errors: SpoolError) -> None:
-        """The next calls of claim, settle and commit raise these, one each."""
+        """The next calls of ``claim`` and ``settle`` raise these, one each."""
         self._failures.extend(errors)
 
     def crash(self) -> MemorySpool:
@@ -123,6 +123,8 @@ class MemorySpool:
         await asyncio.sleep(0)
         if self._closed:
             raise SpoolClosed("the spool is closed")
+
+    def _fail_if_told(self) -> None:
         if self._failures:
             raise self._failures.pop(0)
 
@@ -177,6 +179,7 @@ class MemorySpool:
     async def claim(self, now: float, limit: int, *, without: frozenset[str] = frozenset()) -> tuple[Entry, ...]:
         """Leases what is due."""
         await self._turn()
+        self._fail_if_told()
         due = sorted(
             (
                 (row.due, key, row)
@@ -203,6 +206,7 @@ class MemorySpool:
     async def settle(self, settlements: Sequence[Settlement], reports: Sequence[NewMessage] = ()) -> tuple[Entry, ...]:
         """Stores outcomes and reports."""
         await self._turn()
+        self._fail_if_told()
         self.settlements += 1
         for item in settlements:
             self._settle(item)
