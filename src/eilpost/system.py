@@ -12,13 +12,17 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from eilpost.config.problem import ConfigError
 from eilpost.config.schema import Config, Listen, Role
 from eilpost.config.values import Endpoint, parse_endpoint
+from eilpost.control.channel import Channel
+from eilpost.control.desk import Desk
 from eilpost.deliver.agent import Agent
 from eilpost.deliver.lmtp import Lmtp
 from eilpost.deliver.local import Local
@@ -45,6 +49,7 @@ from eilpost.spool.contract import Entry, SpoolError, State
 from eilpost.spool.sqlite import SqliteSpool
 
 SUBMIT_SOCKET: Final = "submit.sock"
+CONTROL_SOCKET: Final = "control.sock"
 SUBMIT_MODE: Final = 0o666
 """Every local user may send; who it was is known by the socket's credentials."""
 
@@ -85,8 +90,9 @@ def _socket(endpoint: Endpoint, passed: list[socket.socket]) -> socket.socket:
 class System:
     """The running mail system."""
 
-    def __init__(self, config: Config, doors: Iterable[Door], journal: Journal) -> None:
+    def __init__(self, config: Config, doors: Iterable[Door], journal: Journal, reread: Callable[[], Config]) -> None:
         self._config = config
+        self._reread = reread
         self._doors = tuple(doors)
         self._journal = journal
         self._stop = asyncio.Event()
@@ -112,7 +118,10 @@ class System:
             spool, agents, self._choose, self._config, self._journal, SystemClock(), random.SystemRandom().random
         )
         self._reception = self._open_reception(spool, manager, resolver)
+        desk = Desk(spool, manager, self._journal, time.time, self._reload_for_operator)
+        channel = Channel(data / CONTROL_SOCKET, desk, self._journal)
         await manager.start()
+        await channel.start()
         for door in self._doors:
             await door.listener.start(self._reception.door(door.role))
         self._journal(SystemChanged("ready", ", ".join(f"{d.role.value} {d.listener.address}" for d in self._doors)))
@@ -122,6 +131,7 @@ class System:
         for door in self._doors:
             door.listener.close()
         await self._reception.stop(GRACE)
+        await channel.stop()
         await manager.stop(GRACE)
         for agent in agents.values():
             await agent.close()
@@ -131,8 +141,25 @@ class System:
         """Takes nothing new, lets finish what runs, then ``run`` returns."""
         self._stop.set()
 
-    def reload(self, config: Config) -> None:
-        """New rules from now on; what cannot change while running is named in a warning."""
+    def reload(self) -> None:
+        """Reads the configuration again; a wrong one is told, and the old one stays (E59)."""
+        try:
+            config = self._reread()
+        except (ConfigError, OSError) as error:
+            self._journal(Warned("the new configuration is not used", str(error).replace("\n", "; ")))
+            raise
+        self._warn_of_restart(config)
+        self._directory.close()
+        self._directory = self._open_directory(config)
+        self._routes = choose.routes(config.domain, config.relay)
+        self._reception.reload(config.limits, parse_networks(config.relay.networks), self._inquiry(config))
+        self._journal(SystemChanged("reloaded"))
+
+    async def _reload_for_operator(self) -> None:
+        self.reload()
+
+    def _warn_of_restart(self, config: Config) -> None:
+        """What cannot change while running is named."""
         for what, before, after in (
             ("listen", self._config.listen, config.listen),
             ("server", self._config.server, config.server),
@@ -143,11 +170,6 @@ class System:
         ):
             if before != after:
                 self._journal(Warned("restart needed", f"[{what}] has changed and counts from the next start"))
-        self._directory.close()
-        self._directory = self._open_directory(config)
-        self._routes = choose.routes(config.domain, config.relay)
-        self._reception.reload(config.limits, parse_networks(config.relay.networks), self._inquiry(config))
-        self._journal(SystemChanged("reloaded"))
 
     # --- the rooms
 
@@ -224,12 +246,14 @@ async def _verified_name(resolver: Resolver, address: str) -> str:
 
 
 def prepare_data(config: Config, *, user: str) -> None:
-    """Makes the data directory, private to ``user`` where one is given. OSError."""
+    """Makes the data directory, and gives it to ``user`` where one is given. OSError."""
     data = Path(config.server.data)
     if not data.exists():
-        data.mkdir(mode=0o755, parents=True)
+        data.mkdir(parents=True)
         if user:
             daemon.give(str(data), user)
+    # Local users reach the submission socket; what is private lies in directories of its own.
+    data.chmod(data.stat().st_mode | 0o711)
 
 
 __all__ = ["Door", "SpoolError", "System", "bind", "prepare_data"]

@@ -7,6 +7,7 @@ is given up, and only then anything of a peer's is looked at.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Callable
@@ -20,7 +21,6 @@ from eilpost.cli.options import config_option, example
 
 if TYPE_CHECKING:
     from eilpost.config.schema import Config
-    from eilpost.logs.sink import LogSink
     from eilpost.system import System
 
 FILES_PER_CONNECTION: Final = 2
@@ -58,6 +58,7 @@ def _announce_demo(config: Config) -> Callable[[], None]:
 
 
 def _run(config: Config, config_file: str | None, *, announce: Callable[[], None] | None) -> None:
+    from eilpost.config.load import load_all
     from eilpost.journal import Level, Warned
     from eilpost.logs.sink import LogSink
     from eilpost.net import daemon
@@ -74,12 +75,18 @@ def _run(config: Config, config_file: str | None, *, announce: Callable[[], None
     if user:
         daemon.become(user)
     journal = LogSink(Level[config.log.level.upper()], config.log.format)
+
+    def reread() -> Config:
+        again = load_all(config_file).config
+        journal.level = Level[again.log.level.upper()]
+        return again
+
     try:
         if daemon.is_root() and config.server.user:
             journal(Warned("running as root", f"there is no user {config.server.user!r}; make it, or set server.user"))
         if files < config.limits.connections + RESERVED_FILES:
             journal(Warned("few open files allowed", f"{files}; raise LimitNOFILE or lower limits.connections"))
-        _loop(lambda: _serve(lambda: System(config, doors, journal), config_file, journal, announce))
+        _loop(lambda: _serve(lambda: System(config, doors, journal, reread), announce))
     finally:
         journal.close()
 
@@ -102,9 +109,7 @@ def _loop(main: Callable[[], object]) -> None:
         uvloop.run(main())  # type: ignore[arg-type]
 
 
-async def _serve(
-    make: Callable[[], System], config_file: str | None, journal: LogSink, announce: Callable[[], None] | None
-) -> None:
+async def _serve(make: Callable[[], System], announce: Callable[[], None] | None) -> None:
     from eilpost.net import daemon
 
     system = make()
@@ -114,9 +119,14 @@ async def _serve(
         daemon.notify("STOPPING=1")
         system.stop()
 
+    def reload() -> None:
+        # What is wrong is in the log by now; a signal has nobody to tell.
+        with contextlib.suppress(Exception):
+            system.reload()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(system, config_file, journal))
+    loop.add_signal_handler(signal.SIGHUP, reload)
 
     def ready() -> None:
         daemon.notify("READY=1")
@@ -126,18 +136,3 @@ async def _serve(
             announce()
 
     await system.run(ready)
-
-
-def _reload(system: System, config_file: str | None, journal: LogSink) -> None:
-    """Reads the configuration again; a wrong one is told, and the old one stays (E59)."""
-    from eilpost.config.load import load_all
-    from eilpost.config.problem import ConfigError
-    from eilpost.journal import Level, Warned
-
-    try:
-        config = load_all(config_file).config
-    except (ConfigError, OSError) as error:
-        journal(Warned("the new configuration is not used", str(error).replace("\n", "; ")))
-        return
-    journal.level = Level[config.log.level.upper()]
-    system.reload(config)
