@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
+SOCKET_NAME: Final = "control.sock"
+"""The file's name in the data directory."""
+
 CONNECT_TIMEOUT: Final = 3.0
 ANSWER_TIMEOUT: Final = 60.0
 _LINE: Final = 8_000_000  # octets of one item: a message with thousands of recipients

@@ -21,8 +21,6 @@ from eilpost.control.operations import prepare
 from eilpost.journal import Faulted, Journal
 from eilpost.spool.contract import SpoolError
 
-SOCKET_NAME: Final = "control.sock"
-
 _LINE: Final = 256_000  # octets of a request
 _MOST_CONNECTIONS: Final = 32
 _REQUEST_DEADLINE: Final = 30.0

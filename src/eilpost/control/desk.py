@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from eilpost.journal import Journal, Operated
 from eilpost.mail.status import status
 from eilpost.queue.destination import DestinationView
-from eilpost.queue.manager import Manager
 from eilpost.spool.contract import Entry, Filter, Spool, State, Stats
+
+if TYPE_CHECKING:  # commands import the table, and need no manager
+    from eilpost.queue.manager import Manager
 
 PAGE: Final = 200
 
