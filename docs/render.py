@@ -24,6 +24,7 @@ from eilpost.cli.main import eilpost as command_line
 from eilpost.config import reference
 from eilpost.config.schema import Limits
 from eilpost.config.settings import SETTINGS
+from eilpost.control.operations import OPERATIONS
 from eilpost.journal import EVENTS, Level
 from eilpost.mail.reply import Reply, Severity
 from eilpost.mail.status import MEANINGS
@@ -249,6 +250,20 @@ def command_line_page() -> str:
     return page("The command line", "", manual.markdown(command_line).partition("\n")[2])
 
 
+def operations() -> str:
+    """The operator's commands."""
+    rows = (
+        (code(row.name), row.help, codes(row.parameters), "yes" if row.look else "", "yes" if row.changes else "")
+        for row in OPERATIONS.values()
+    )
+    return page(
+        "Operations",
+        "What an operator can ask of a running server, over the control socket. `eilpost queue` is a face of this "
+        "table. What looks only works without a server too; what changes mail wants a filter, or `all`.",
+        table(("operation", "what it does", "parameters", "without a server", "changes mail"), rows),
+    )
+
+
 SUPPORT: Final = {"yes": "complete", "partial": "in part", "planned": "to come", "no": "no"}
 
 
@@ -273,6 +288,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "extensions": extensions,
     "journal": journal,
     "limits": limits,
+    "operations": operations,
     "phases": phases,
     "replies": reply_page,
     "rfcs": rfcs,

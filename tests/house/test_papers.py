@@ -15,6 +15,7 @@ import pytest
 
 from eilpost.cli.main import NOUNS
 from eilpost.config.settings import SETTINGS
+from eilpost.control.operations import OPERATIONS
 from eilpost.journal import EVENTS
 from eilpost.smtp.commands import COMMANDS
 from eilpost.smtp.extensions import EXTENSIONS
@@ -54,6 +55,7 @@ def test_the_reference_is_current() -> None:
         ("extensions", [f"| `{row.keyword}` |" for row in EXTENSIONS.values()]),
         ("journal", [f"## {event.event}" for event in EVENTS]),
         ("journal", [f"| `{field.name}` |" for event in EVENTS for field in fields(event)]),
+        ("operations", [f"| `{name}` |" for name in OPERATIONS]),
         ("command-line", [f"## `eilpost {noun}`" for noun in NOUNS]),
     ],
 )
