@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import struct
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,6 +21,13 @@ from eilpost.spool.contract import SpoolClosed, SpoolLocked, SpoolUnknown
 _BUSY_TIMEOUT: Final = 10.0  # seconds that somebody else's tool may hold the database
 _STATEMENTS: Final = 256
 _PROBE: Final = 256 << 10
+# SQLite's file format, https://www.sqlite.org/walformat.html: of the index's header the version, whether it is
+# initialised, the page size and the number of valid frames; it stands there twice.
+_INDEX_HEADER: Final = struct.Struct("=I8xBxHI28x")
+_INDEX_VERSION: Final = 3_007_000
+_LOG_HEADER: Final = 32
+_FRAME_HEADER: Final = 24
+_PAGE_SIZE: Final = 4096
 _ROOM_CHECK_EVERY: Final = 1.0  # seconds
 _DISSOLVE: Final = "UPDATE recipient SET state = 1 WHERE state = 0"
 
@@ -232,6 +240,25 @@ def is_full(directory: Path) -> bool:
     except OSError as error:
         return trouble.is_shortage(error)
     return False
+
+
+def forget_unfinished(directory: Path) -> None:
+    """Ends the log behind its last finished commit, after one failed: what was refused must not come back.
+
+    The failed commit may lie whole in the log, and the next start would take it for a good one:
+    mail that was answered 451 would be delivered, and again when it is resent. The log's index
+    names the last good frame. Nothing is synced: that is what failed. Reading the index drops
+    SQLite's locks in this process; the writer is done, and readers alone need none.
+    """
+    with open(directory / f"{schema.DATABASE}-shm", "rb") as index:
+        header = index.read(2 * _INDEX_HEADER.size)
+    one, two = header[: _INDEX_HEADER.size], header[_INDEX_HEADER.size :]
+    version, initialised, page_size, frames = _INDEX_HEADER.unpack(one)
+    if one != two or (version, initialised, page_size) != (_INDEX_VERSION, 1, _PAGE_SIZE):
+        return
+    with open(directory / f"{schema.DATABASE}-wal", "r+b", buffering=0) as log:
+        log.seek(_LOG_HEADER + frames * (_FRAME_HEADER + _PAGE_SIZE))
+        log.write(bytes(_FRAME_HEADER))
 
 
 class RoomCheck:

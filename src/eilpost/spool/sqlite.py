@@ -68,6 +68,7 @@ class SqliteSpool:
             deliver=self._deliver,
             has_room=database.RoomCheck(directory, int(settings.reserve)),
             is_full=lambda: database.is_full(directory),
+            forget=lambda: database.forget_unfinished(directory),
         )
 
     @classmethod

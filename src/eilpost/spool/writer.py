@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -81,12 +82,14 @@ class Writer:
         deliver: Callable[[Batch], None],
         has_room: Callable[[], bool],
         is_full: Callable[[], bool],
+        forget: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._loop = loop
         self._deliver = deliver
         self._has_room = has_room
         self._is_full = is_full
+        self._forget = forget
         self._queue: SimpleQueue[Request | None] = SimpleQueue()
         self._broken: SpoolClosed | None = None
         self._stopping = False
@@ -188,6 +191,8 @@ class Writer:
     def _break(self, requests: Sequence[Request], batch: Batch, error: Exception) -> None:
         # A sync that failed is never tried again: the kernel may have dropped the pages and call the next one good.
         self._broken = batch.broken = SpoolClosed(f"the spool is closed: {error}")
+        with suppress(OSError):  # The disk is broken; this was worth a try.
+            self._forget()
         batch.failed += [(request, self._broken) for request in requests]
 
     def _after_full(self, requests: list[Request], batch: Batch, error: Exception) -> None:
