@@ -15,6 +15,8 @@ CONNECT_TIMEOUT: Final = 3.0
 ANSWER_TIMEOUT: Final = 60.0
 _LINE: Final = 8_000_000  # octets of one item: a message with thousands of recipients
 
+_HUNG_UP: Final = "the server ended the connection; it hears root and its own user alone"
+
 
 class CallError(Exception):
     """The server answered with an error; ``kind`` is usage, spool, fault or protocol."""
@@ -42,7 +44,7 @@ def call(path: Path, operation: str, arguments: Mapping[str, Any], *, timeout: f
             with connection.makefile("rb") as answers:
                 yield from _items(answers)
         except ConnectionError as error:
-            raise NotRunning(f"the server at {path} ended the connection") from error
+            raise NotRunning(_HUNG_UP) from error
 
 
 def _connect(path: Path) -> socket.socket:
@@ -72,7 +74,7 @@ def _items(answers: IO[bytes]) -> Iterator[Any]:
                 raise CallError(message, kind)
             case _:
                 raise CallError("the server's answer makes no sense; is it of another version?", "protocol")
-    raise NotRunning("the server ended the connection; it hears root and its own user alone")
+    raise NotRunning(_HUNG_UP)
 
 
 def _parsed(line: bytes) -> Any:

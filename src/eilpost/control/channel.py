@@ -33,12 +33,13 @@ class ControlSocketError(Exception):
 
 
 class Channel:
-    """Serves the operations on a Unix socket."""
+    """Serves the operations on a Unix socket; ``heard`` are the users who may ask, by their numbers."""
 
-    def __init__(self, path: Path, desk: Desk, journal: Journal) -> None:
+    def __init__(self, path: Path, desk: Desk, journal: Journal, *, heard: frozenset[int] | None = None) -> None:
         self._path = path
         self._desk = desk
         self._journal = journal
+        self._heard = frozenset({0, os.geteuid()}) if heard is None else heard
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -59,7 +60,7 @@ class Channel:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("socket")
-        if len(self._tasks) >= _MOST_CONNECTIONS or _uid(peer) not in (0, os.geteuid()):
+        if len(self._tasks) >= _MOST_CONNECTIONS or _uid(peer) not in self._heard:
             writer.close()
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
