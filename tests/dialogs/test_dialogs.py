@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -38,32 +38,43 @@ def test_machine(dialogue: Dialogue, split: bool) -> None:
     run_on_machine(dialogue, split=split)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[Eilpost]:
-    """One server for all dialogues with the same settings."""
-    trusted, settings = json.loads(request.param)
-    setup = Setup(
+class Servers:
+    """A running server for each combination of settings, started when it is first asked for."""
+
+    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
+        self._stack = stack
+        self._running: dict[str, Eilpost] = {}
+
+    async def get(self, dialogue: Dialogue) -> Eilpost:
+        """The server that this dialogue needs."""
+        wanted = setting_of(dialogue)
+        if wanted not in self._running:
+            directory = self._stack.enter_context(scratch("dialogs"))
+            self._running[wanted] = await self._stack.enter_async_context(eilpost(directory, _setup(dialogue)))
+        return self._running[wanted]
+
+
+def _setup(dialogue: Dialogue) -> Setup:
+    wide = {"limits.connections_per_client": 1000, "limits.messages_per_minute": 0}
+    return Setup(
         roles=ROLES,
-        trusted=trusted,
+        trusted=dialogue.trusted,
         accounts=("anna@example.test", "berta@example.test"),
-        settings={"limits.connections_per_client": 1000, "limits.messages_per_minute": 0, **dict(settings)},
+        settings={**wide, **dialogue.settings},
     )
-    with scratch("dialogs") as directory:
-        async with eilpost(directory, setup) as running:
-            yield running
 
 
-ON_SOCKET = sorted((d for d in DIALOGUES if d.ground is not Ground.MACHINE), key=setting_of)
-PAIRS = [
-    pytest.param(setting, dialogue, id=dialogue.name)
-    for setting, group in itertools.groupby(ON_SOCKET, setting_of)
-    for dialogue in group
-]
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def servers() -> AsyncIterator[Servers]:
+    """All of them are stopped at the end, and have to end with 0."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Servers(stack)
 
 
 @pytest.mark.parametrize("split", [False, True], ids=["whole", "split"])
-@pytest.mark.parametrize(("server", "dialogue"), PAIRS, indirect=["server"])
+@pytest.mark.parametrize("dialogue", named([d for d in DIALOGUES if d.ground is not Ground.MACHINE]))
 @pytest.mark.asyncio(loop_scope="module")
-async def test_socket(server: Eilpost, dialogue: Dialogue, split: bool) -> None:
+async def test_socket(servers: Servers, dialogue: Dialogue, split: bool) -> None:
     """The running server answers as the dialogue says."""
+    server = await servers.get(dialogue)
     await run_over_socket(dialogue, "127.0.0.1", server.ports[dialogue.role.value], split=split)

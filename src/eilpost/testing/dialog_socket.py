@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import Final
 
 from eilpost.testing.dialog import Demand, Dialogue, play
 
 PATIENCE: Final = 10.0
+_BLOCK: Final = 1 << 16
 
 
 class _Wire:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float) -> None:
-        self._reader = reader
-        self._writer = writer
+    """A plain socket: what the server said before it reset the connection can still be read from it."""
+
+    def __init__(self, connection: socket.socket, patience: float) -> None:
+        self._connection = connection
         self._patience = patience
+        self._received = bytearray()
+        self._closed = False
 
     async def serve(self, demand: bytes | Demand) -> bytes | None:
         match demand:
@@ -24,35 +29,47 @@ class _Wire:
             case Demand.LINE:
                 return await self._line()
             case Demand.CLOSE_OURS:
-                self._writer.write_eof()
+                self._close_ours()
             case Demand.REST:
+                self._close_ours()
                 return await self._rest()
         return None
 
     async def _send(self, octets: bytes) -> None:
         # The server may have closed already: then the lines it said before are still to be judged.
         with contextlib.suppress(ConnectionError):
-            self._writer.write(octets)
-            await self._writer.drain()
-            await asyncio.sleep(0)  # each octet leaves before the next is written
+            await asyncio.get_running_loop().sock_sendall(self._connection, octets)
+            await asyncio.sleep(0)  # a server in the same loop sees each octet alone
+
+    def _close_ours(self) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
 
     async def _line(self) -> bytes | None:
-        try:
-            return await asyncio.wait_for(self._reader.readline(), self._patience) or None
-        except TimeoutError:
-            return b"(silence)\r\n"
-        except ConnectionError:
-            return None
+        while (end := self._received.find(b"\n")) < 0:
+            if not await self._more():
+                return None if self._closed else b"(silence)\r\n"
+        line = bytes(self._received[: end + 1])
+        del self._received[: end + 1]
+        return line
 
     async def _rest(self) -> bytes:
-        with contextlib.suppress(OSError):
-            self._writer.write_eof()
+        while await self._more():
+            pass
+        return bytes(self._received) if self._closed else b"(the connection stays open)\r\n"
+
+    async def _more(self) -> bool:
+        """Reads on; False when the server has closed, or says nothing for too long."""
+        receiving = asyncio.get_running_loop().sock_recv(self._connection, _BLOCK)
         try:
-            return await asyncio.wait_for(self._reader.read(), self._patience)
+            octets = await asyncio.wait_for(receiving, self._patience)
         except TimeoutError:
-            return b"(the connection stays open)\r\n"
+            return False
         except ConnectionError:
-            return b""
+            octets = b""
+        self._received += octets
+        self._closed = not octets
+        return bool(octets)
 
 
 async def run_over_socket(
@@ -62,16 +79,12 @@ async def run_over_socket(
 
     ``patience`` is how many seconds each line may take.
     """
-    reader, writer = await asyncio.open_connection(host, port)
-    wire = _Wire(reader, writer, patience)
-    player = play(dialogue, split=split)
-    answer: bytes | None = None
-    try:
-        while True:
-            answer = await wire.serve(player.send(answer))
-    except StopIteration:
-        return
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+    with socket.create_connection((host, port), timeout=patience) as connection:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        wire = _Wire(connection, patience)
+        player = play(dialogue, split=split)
+        answer: bytes | None = None
+        with contextlib.suppress(StopIteration):
+            while True:
+                answer = await wire.serve(player.send(answer))
