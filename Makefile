@@ -10,7 +10,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --quiet
+# Errors alone are shown.
+PIP := $(BIN)/python -m pip -qq
 INSTALL := $(PIP) install --require-hashes
 # The tests run on the wheel as users get it: an environment of its own, where src/ is on no path.
 WHEEL_PYTHON := build/venv/bin/python
@@ -109,13 +110,13 @@ clean:  ## forgets all that make has made
 # the .pth files in that place are not read, so the working tree that .venv points to stays out of sight.
 
 build/wheel/.built: $(SOURCES) .venv/.dev
-	@rm -rf build/wheel
+	@rm -rf build/wheel; mkdir -p build
 	@$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
 	@touch $@
 
 build/venv/.installed: build/wheel/.built
 	@rm -rf build/venv
 	@$(BIN)/python -m venv --without-pip build/venv
-	@$(BIN)/python -m pip --quiet --python $(WHEEL_PYTHON) install --no-deps --no-index build/wheel/*.whl
+	@$(PIP) --python $(WHEEL_PYTHON) install --no-deps --no-index build/wheel/*.whl
 	@$(WHEEL_PYTHON) scripts/lend.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
