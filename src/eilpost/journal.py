@@ -9,9 +9,10 @@ public interface: they may be added to, not changed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final
+
+from eilpost.mail.value import value
 
 
 class Level(IntEnum):
@@ -23,7 +24,7 @@ class Level(IntEnum):
     DEBUG = 4
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionOpened:
     """A peer connected."""
 
@@ -34,7 +35,7 @@ class SessionOpened:
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionClosed:
     """A connection ended; ``reason`` is one of quit, disconnected, deadline, refused, shutdown."""
 
@@ -47,7 +48,7 @@ class SessionClosed:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CommandRefused:
     """A peer was told 4yz or 5yz."""
 
@@ -63,7 +64,7 @@ class CommandRefused:
     forward_path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accepted:
     """A message is durable here and was, or will be, acknowledged."""
 
@@ -81,7 +82,7 @@ class Accepted:
     account: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempted:
     """One recipient's outcome of one attempt; the fields of ``mail.Outcome``."""
 
@@ -99,7 +100,7 @@ class Attempted:
     next_attempt: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reported:
     """A report was made durable: ``report`` is its message id; kind as in RFC 3464 actions."""
 
@@ -111,7 +112,7 @@ class Reported:
     recipient: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReportOmitted:
     """Nobody could or should be told: null reverse-path, NOTIFY=NEVER."""
 
@@ -122,7 +123,7 @@ class ReportOmitted:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Removed:
     """The last recipient of a message is settled; its content is gone."""
 
@@ -131,7 +132,7 @@ class Removed:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SetAside:
     """A spool entry cannot be read; it is kept apart, counted and listed."""
 
@@ -141,7 +142,7 @@ class SetAside:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Operated:
     """An operator's command changed the queue."""
 
@@ -152,7 +153,7 @@ class Operated:
     recipients: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DestinationChanged:
     """A destination was found down, or up again."""
 
@@ -163,7 +164,7 @@ class DestinationChanged:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class IntakeChanged:
     """Mail is no longer taken, or taken again."""
 
@@ -173,7 +174,7 @@ class IntakeChanged:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SystemChanged:
     """The system's own life: starting, ready, reloaded, stopping, stopped."""
 
@@ -183,7 +184,7 @@ class SystemChanged:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Warned:
     """Something an operator should mend, with its cause."""
 
@@ -193,7 +194,7 @@ class Warned:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Faulted:
     """A bug or a broken machine: where it showed, and the exception, without any content."""
 
@@ -204,7 +205,7 @@ class Faulted:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LinesLost:
     """The log could not keep up; so many lines are missing."""
 

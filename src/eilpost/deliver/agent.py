@@ -6,16 +6,16 @@ never raises for what a peer, the network or a disk did: that is an outcome.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from eilpost.mail.envelope import Recipient
 from eilpost.mail.next_hop import NextHop
 from eilpost.mail.outcome import Outcome
+from eilpost.mail.value import value
 from eilpost.spool.contract import QueuedMessage
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Job:
     """One message for some of its recipients, all with the same next hop."""
 
@@ -24,7 +24,7 @@ class Job:
     next_hop: NextHop
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempt:
     """What an agent did: an outcome for each recipient of the job, in its order.
 

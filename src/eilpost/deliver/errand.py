@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from eilpost.deliver.meaning import is_too_many, may_go_elsewhere, to_tell
 from eilpost.mail.envelope import Recipient
 from eilpost.mail.outcome import Fate, Outcome
+from eilpost.mail.value import value
 from eilpost.smtp.client_meaning import outcome_of
 from eilpost.smtp.client_offer import Offer
 from eilpost.smtp.client_results import Result
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Final:
     result: Result
     remote: str | None

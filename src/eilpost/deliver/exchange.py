@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from eilpost.client.conversation import Conversation, Manner, Timeouts, converse
@@ -23,6 +22,7 @@ from eilpost.mail.envelope import Body
 from eilpost.mail.next_hop import Host, NextHop, Unroutable
 from eilpost.mail.outcome import Fate
 from eilpost.mail.status import status
+from eilpost.mail.value import value
 from eilpost.smtp.client_results import Cause, Lost, Stage
 from eilpost.smtp.client_terms import Traits
 from eilpost.smtp.client_transaction import Parcel
@@ -42,7 +42,7 @@ class FindHosts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Load:
     """What is the same in all transactions of a job."""
 

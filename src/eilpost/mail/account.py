@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from eilpost.mail.address import Address
+from eilpost.mail.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Account:
     """A mailbox of ours; ``address`` is spelled as its owner wants it, ``created`` is Unix time."""
 
@@ -16,7 +15,7 @@ class Account:
     can_log_in: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Alias:
     """An address that stands for others, which may be aliases in turn, and may be itself."""
 

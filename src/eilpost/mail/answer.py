@@ -7,13 +7,14 @@ trouble is none, and nothing may be concluded from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from eilpost.mail.value import value
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mx:
     """One MX record; ``exchange`` is lower case without the final dot, empty for the root."""
 
@@ -21,7 +22,7 @@ class Mx:
     exchange: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Found(Generic[T]):
     """Records, in the order they came; never empty."""
 
@@ -29,21 +30,21 @@ class Found(Generic[T]):
     ttl: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NoSuchDomain:
     """NXDOMAIN: the name does not exist, with any type of record."""
 
     ttl: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NoData:
     """The name exists and has no records of this type."""
 
     ttl: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Trouble:
     """No answer that counts: SERVFAIL, REFUSED, a timeout, a broken server; ``why`` for people."""
 

@@ -6,11 +6,12 @@ RFC 6531 for SMTPUTF8.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final
 
 from eilpost.mail.address import Address
+from eilpost.mail.value import value
 
 
 class Body(Enum):
@@ -37,7 +38,7 @@ class Notify(Enum):
     DELAY = "DELAY"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReversePath:
     """Where reports go; the null reverse-path ``<>`` has no mailbox."""
 
@@ -55,7 +56,7 @@ class ReversePath:
 NULL_REVERSE_PATH: Final = ReversePath(None)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ForwardPath:
     """One RCPT's address; ``<postmaster>`` has an empty domain (RFC 5321 §4.5.1)."""
 
@@ -70,7 +71,7 @@ class ForwardPath:
         return f"<{self.mailbox}>"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailParameters:
     """The parameters of MAIL, parsed; the defaults mean: not given."""
 
@@ -81,7 +82,7 @@ class MailParameters:
     envid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RcptParameters:
     """The parameters of RCPT, parsed; ``orcpt`` is ``type;address`` with xtext decoded."""
 
@@ -93,7 +94,7 @@ NO_MAIL_PARAMETERS: Final = MailParameters()
 NO_RCPT_PARAMETERS: Final = RcptParameters()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recipient:
     """One final recipient with what its sender asked for.
 
@@ -106,7 +107,7 @@ class Recipient:
     given: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Envelope:
     """A transaction as it is handed on."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from eilpost.mail.status import Status
+from eilpost.mail.value import value
 
 
 class Means(Enum):
@@ -17,7 +17,7 @@ class Means(Enum):
     MX = "mx"  # the hosts that DNS names for the domain
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NextHop:
     """Where a recipient goes next; equal next hops share connections and concurrency.
 
@@ -41,7 +41,7 @@ class NextHop:
         return f"{self.means.value}://{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Host:
     """One address to connect to; ``name`` is what DNS or the operator calls it.
 
@@ -53,7 +53,7 @@ class Host:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unroutable:
     """No host to connect to; the class of ``status`` tells whether that may change."""
 

@@ -6,11 +6,11 @@ Source of the fields: RFC 3464 §2.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from eilpost.mail.address import Address
 from eilpost.mail.status import Status
+from eilpost.mail.value import value
 
 
 class Fate(Enum):
@@ -28,7 +28,7 @@ class Fate(Enum):
         return self is not Fate.DEFERRED
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """One attempt's result for one recipient.
 

@@ -6,10 +6,10 @@ goes to the journal and may say more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from eilpost.mail.status import Status, status
+from eilpost.mail.value import value
 
 
 class Severity(Enum):
@@ -26,7 +26,7 @@ class Severity(Enum):
 _SEVERITY = {item.value: item for item in Severity}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """A reply of one or more lines; ``status`` is None where RFC 2034 §4 wants none."""
 

@@ -8,14 +8,15 @@ pairs of subject and detail that we send or explain.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from eilpost.mail.value import value
 
 _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Status:
     """One enhanced status code, such as 4.2.2."""
 

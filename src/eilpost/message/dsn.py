@@ -10,12 +10,12 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from eilpost.mail.address import Address
 from eilpost.mail.status import Status, status
+from eilpost.mail.value import value
 from eilpost.message.fields import field, one_line
 from eilpost.message.header import Header, scan
 
@@ -42,7 +42,7 @@ class Action(Enum):
     EXPANDED = "expanded"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecipientStatus:
     """What became of one recipient, RFC 3464 §2.3.
 
@@ -60,7 +60,7 @@ class RecipientStatus:
     will_retry_until: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeliveryStatus:
     """The machine-readable part: the fields of the message and those of each recipient."""
 
@@ -71,7 +71,7 @@ class DeliveryStatus:
     arrival: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Returned:
     """What comes back of the message: all of it, or its header alone."""
 
@@ -79,7 +79,7 @@ class Returned:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Multipart:
     """A report's body with the value of its Content-Type; ``is_8bit`` tells whether it needs 8BITMIME."""
 
@@ -88,7 +88,7 @@ class Multipart:
     is_8bit: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Report:
     """A report that was read: its text for people, its status, and what it returns."""
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
+
+from eilpost.mail.value import value
 
 LIMIT: Final = 256_000
 """Octets of header that are looked at unless the caller says otherwise."""
@@ -34,7 +36,7 @@ class Span(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Field:
     """One field; ``raw`` is its body as it stands after the colon, folds included."""
 
@@ -48,7 +50,7 @@ class Field:
         return unfold(self.raw)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Header:
     """The header block of a message, and where the body begins.
 

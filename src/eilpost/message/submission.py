@@ -7,10 +7,10 @@ with the author (RFC 5322 §3.6.2) is told to policy, which decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from eilpost.mail.value import value
 from eilpost.message.header import Header, Span
 
 _BLIND: Final = (b"bcc", b"resent-bcc")
@@ -27,7 +27,7 @@ class Trouble(Enum):
     SEVERAL_SENDERS = "the message has more than one Sender field"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Repairs:
     """What makes a submitted message complete: fields to put in front, spans to leave out."""
 

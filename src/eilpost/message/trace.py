@@ -8,11 +8,11 @@ that can neither end a field nor open a comment (F095).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from eilpost.mail.address import Address
 from eilpost.mail.envelope import ReversePath
+from eilpost.mail.value import value
 from eilpost.message.header import Header, Span
 
 _MAX_NAME: Final = 255
@@ -22,7 +22,7 @@ _SAFE: Final = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.\-_:\[\]]")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hop:
     """One step of a message's way: what ``Received`` tells.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from eilpost.config.schema import Role
+from eilpost.mail.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Client:
     """Who is connected. ``key`` names everybody who shares this client's limits.
 
@@ -32,7 +32,7 @@ class Standing(Enum):
     UNDECIDED = "undecided"  # an alias that our operator has to mend, a directory that fails
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ContentFacts:
     """What was seen of a content, without parsing it."""
 

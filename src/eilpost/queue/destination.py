@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eilpost.deliver.agent import Agent, Job
 from eilpost.mail.next_hop import NextHop
 from eilpost.mail.outcome import Outcome
+from eilpost.mail.value import value
 from eilpost.queue.concurrency import Health, Window
 from eilpost.spool.contract import Entry, QueuedMessage, QueuedRecipient
 
@@ -74,7 +75,7 @@ class Destination:
         return {item.recipient.address.domain for waiting in self.jobs for item in waiting.recipients}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DestinationView:
     """What an operator is shown of a destination; ``rest`` is seconds until it is probed."""
 

@@ -9,11 +9,12 @@ the spool: a restart shifts nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from eilpost.config.schema import HOUR, MINUTE, Queue
 from eilpost.mail.outcome import Fate, Outcome
+from eilpost.mail.value import value
 from eilpost.report.notices import final_status
 
 _JUMP: Final = MINUTE  # a clock that NTP slews never differs so much between two looks
@@ -23,14 +24,14 @@ _WARNINGS_A_SECOND: Final = 10.0
 _WARNINGS_AT_ONCE: Final = 100.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Due:
     """The next attempt is to be made at this Unix time, not before."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expired:
     """The message is too old to be tried again."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from eilpost.config.schema import Limits
 from eilpost.journal import Journal
+from eilpost.mail.value import value
 from eilpost.message import dates
 from eilpost.policy import peer as peers
 from eilpost.policy import rates
@@ -19,7 +19,7 @@ from eilpost.spool.contract import Entry, Spool
 _RATES_KEPT = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ways:
     """Where accepted mail goes, and how its sender's host is looked up.
 

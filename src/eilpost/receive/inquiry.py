@@ -5,12 +5,12 @@ The directory answers from memory; what the answer means is for route and policy
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from eilpost.mail.address import Address, AddressError, parse_address
 from eilpost.mail.envelope import NO_RCPT_PARAMETERS, RcptParameters, Recipient
 from eilpost.mail.reply import Reply, reply
+from eilpost.mail.value import value
 from eilpost.policy import verdicts
 from eilpost.policy.facts import Standing
 from eilpost.route.expand import Elsewhere, Expanded, Homes, Lookup, Unknown, expand
@@ -27,7 +27,7 @@ _UNKNOWN = Answer(Standing.UNKNOWN)
 _UNDECIDED = Answer(Standing.UNDECIDED)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Inquiry:
     """The directory with the table of our domains."""
 

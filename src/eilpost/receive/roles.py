@@ -7,15 +7,15 @@ mail server beside us and answers for each recipient (RFC 2033).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from eilpost.config.schema import Limits, Role
+from eilpost.mail.value import value
 from eilpost.smtp.commands import Dialect
 from eilpost.smtp.server import ServerSettings
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RoleRow:
     """One row. ``typed``: forms that people type; ``repairs``: new messages are completed."""
 

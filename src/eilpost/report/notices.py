@@ -9,7 +9,6 @@ reverse-path (RFC 5321 §4.5.5, F158). Recipients of one message whose news is t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -17,6 +16,7 @@ from eilpost.mail.address import Address
 from eilpost.mail.envelope import MailParameters, Notify, Recipient, Ret, ReversePath
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.status import Status
+from eilpost.mail.value import value
 
 RETURN_LIMIT: Final = 50_000
 """Octets of a message that a report returns at most (F159); of more it returns the header alone."""
@@ -38,7 +38,7 @@ class Why(Enum):
     NOT_WANTED = "NOTIFY asks for no such report"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MessageFacts:
     """What a report says of the message; ``received`` is Unix time, ``size`` is octets."""
 
@@ -49,7 +49,7 @@ class MessageFacts:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecipientFacts:
     """One recipient after an attempt; ``attempts`` counts this one too.
 
@@ -65,7 +65,7 @@ class RecipientFacts:
     warned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Notice:
     """One report to make: to the message's reverse-path, about these recipients."""
 
@@ -80,7 +80,7 @@ class Notice:
         return self.kind is Kind.FAILED and message.parameters.ret is not Ret.HEADERS and message.size <= RETURN_LIMIT
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Omission:
     """A report that would be due, and is not made."""
 
@@ -89,7 +89,7 @@ class Omission:
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decision:
     """The reports that are due, and those left out."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from eilpost.mail.address import Address, AddressError, parse_address, parse_local_part
+from eilpost.mail.value import value
 
 _PART: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|\[[^\[\]]*+\]|[^",:])++', re.DOTALL)
 _BLANKS: Final = " \t"
@@ -33,7 +33,7 @@ class AliasesError(ValueError):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AliasLine:
     """One alias; an address without a domain was written without one."""
 

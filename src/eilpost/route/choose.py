@@ -8,17 +8,17 @@ host it takes the same road, so that the rule for private addresses holds for it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from eilpost.config.schema import Domain, Relay
 from eilpost.mail.address import Address
 from eilpost.mail.next_hop import Means, NextHop
+from eilpost.mail.value import value
 from eilpost.route.urls import parse_deliver, parse_next_hop, parse_smarthost
 
 _MAILDIR = NextHop(Means.MAILDIR)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Routes:
     """The settings that routing needs, parsed once. Domains match whole, never by suffix (F069)."""
 

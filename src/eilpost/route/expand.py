@@ -11,18 +11,19 @@ mail is returned while the operator mends it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import ClassVar, Final
 
 from eilpost.config.schema import Aliases, Domain
 from eilpost.mail.address import Address, parse_address
 from eilpost.mail.envelope import RcptParameters, Recipient
 from eilpost.mail.status import Status, status
+from eilpost.mail.value import value
 
 _MAILDIR: Final = "maildir"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Known:
     """What the directory knows of one address: an account as it is spelt, an alias's members, or both."""
 
@@ -34,7 +35,7 @@ Lookup = Callable[[Address], Known | None]
 """Asks for exactly this address; whether case matters is for the directory to say."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Homes:
     """The settings that expansion needs; ``postmaster`` gets mail for every domain's without one."""
 
@@ -49,21 +50,21 @@ def homes(domains: Iterable[Domain], aliases: Aliases, postmaster: str = "") -> 
     return Homes(rows, aliases, parse_address(postmaster) if postmaster else None)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expanded:
     """The recipients to deliver to, here or elsewhere; each address once, in the order found."""
 
     recipients: tuple[Recipient, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Elsewhere:
     """The domain is not at home here: whether to relay is for policy to say."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unknown:
     """The domain is ours and has nobody of this name."""
 
@@ -72,7 +73,7 @@ class Unknown:
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Loop:
     """The alias leads to nobody but itself."""
 
@@ -81,7 +82,7 @@ class Loop:
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TooDeep:
     """Aliases lead to aliases more often than ``aliases.depth`` allows; ``address`` is the last one."""
 
@@ -90,7 +91,7 @@ class TooDeep:
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TooMany:
     """An alias leads to more addresses than ``aliases.members`` allows."""
 
@@ -102,7 +103,7 @@ class TooMany:
 Expansion = Expanded | Elsewhere | Unknown | Loop | TooDeep | TooMany
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Final:
     """Nothing more to resolve: an account, an address elsewhere, or a name nobody has."""
 
@@ -110,7 +111,7 @@ class _Final:
     known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Members:
     """An alias, or a rule that works like one."""
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Final
 
 from eilpost.mail.answer import Answer, Found, Mx, NoData, NoSuchDomain, Trouble
 from eilpost.mail.next_hop import Host, Unroutable
 from eilpost.mail.status import status
+from eilpost.mail.value import value
 
 MAX_EXCHANGES: Final = 10
 """Hosts that are looked up for one attempt."""
@@ -56,7 +56,7 @@ _EMBEDDED: Final = (
 """IPv6 networks that hold an IPv4 address, and how many bits stand right of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Self:
     """Who we are: what must not be found in a list of hosts. Names in lower case."""
 
@@ -67,7 +67,7 @@ class Self:
 NOBODY: Final = Self()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Exchange:
     """A host whose addresses are wanted."""
 
@@ -75,7 +75,7 @@ class Exchange:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Addresses:
     """What DNS says about one exchange."""
 

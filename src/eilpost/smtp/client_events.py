@@ -6,21 +6,20 @@ and when it ends the session with 421 (RFC 5321 §3.8).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from eilpost.mail.reply import Reply
+from eilpost.mail.value import value
 from eilpost.smtp.commands import Verb
 from eilpost.smtp.events import NEED_DATA, Disconnected, NeedData
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Greeting:
     """The server's first words; a reply that is not positive means that it takes no mail now."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answer:
     """The reply to the oldest command without one.
 
@@ -33,7 +32,7 @@ class Answer:
     recipient: int = -1
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Dismissal:
     """421 that answers no command: the server ends the session."""
 

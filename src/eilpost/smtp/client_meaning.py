@@ -8,7 +8,6 @@ depend on the command that it answered. Whatever is no reply is a reason to try 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -16,11 +15,12 @@ from eilpost.mail.envelope import Recipient
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.reply import Reply
 from eilpost.mail.status import Status, status
+from eilpost.mail.value import value
 from eilpost.smtp.client_results import Answered, Cause, Lost, Result, Stage
 from eilpost.smtp.client_terms import Unsuitable
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Meaning:
     """The fields of an Outcome that a result decides."""
 

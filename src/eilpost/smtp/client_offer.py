@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 
 from eilpost.mail.reply import Reply
+from eilpost.mail.value import value
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*", re.ASCII)
 _LIMIT = re.compile(r"([A-Za-z0-9\-]+)=([1-9][0-9]{0,5})", re.ASCII)  # RFC 9422 §3
@@ -20,7 +21,7 @@ _NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
 _NO_ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Offer:
     """The extensions a server announced.
 

@@ -6,10 +6,10 @@ conversation was: the same reply means one thing to RCPT and another to the cont
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from eilpost.mail.reply import Reply
+from eilpost.mail.value import value
 from eilpost.smtp.client_terms import Unsuitable
 
 
@@ -39,7 +39,7 @@ class Cause(Enum):
     PROTOCOL = "protocol"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answered:
     """The server's reply decided."""
 
@@ -47,7 +47,7 @@ class Answered:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Lost:
     """The conversation broke; ``text`` says how, in a clause."""
 

@@ -6,7 +6,6 @@ A peer that lacks what the content needs is no reason to alter it, and no reason
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from eilpost.mail.address import Address
@@ -18,11 +17,12 @@ from eilpost.mail.envelope import (
     ReversePath,
 )
 from eilpost.mail.status import Status, status
+from eilpost.mail.value import value
 from eilpost.smtp.client_offer import Offer
 from eilpost.smtp.content import find_fault
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Traits:
     """What decides how content may travel; ``size`` is octets.
 
@@ -36,7 +36,7 @@ class Traits:
     is_binary: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Terms:
     """How a message goes: MAIL's parameters, and whether by BDAT. ``dsn``: RCPT may carry wishes."""
 
@@ -49,7 +49,7 @@ class Terms:
         return parameters if self.dsn else NO_RCPT_PARAMETERS
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unsuitable:
     """This peer cannot be given this message, or this recipient."""
 

@@ -14,12 +14,12 @@ group are heard and mean nothing.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from eilpost.mail.envelope import Body, MailParameters, Recipient, ReversePath
 from eilpost.mail.reply import Reply
+from eilpost.mail.value import value
 from eilpost.smtp.client import ClientConnection
 from eilpost.smtp.client_events import Answer, Greeting
 from eilpost.smtp.client_results import Answered, Lost, Result, Stage
@@ -43,7 +43,7 @@ Heard = Answer | Greeting | bytes | None
 _STAGES: Final = {Verb.RCPT: Stage.RCPT, Verb.DATA: Stage.DATA, Verb.CONTENT_END: Stage.END}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Parcel:
     """What one transaction carries. ``octets`` is None when the content comes in chunks.
 

@@ -8,9 +8,10 @@ row too: they are answered 502, not 500 (RFC 5321 §4.2.4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from eilpost.mail.value import value
 
 
 class Dialect(Enum):
@@ -54,7 +55,7 @@ _SMTP: Final = frozenset({Dialect.SMTP})
 _LMTP: Final = frozenset({Dialect.LMTP})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Command:
     """One row: a verb with its dialects, argument, source and HELP line."""
 

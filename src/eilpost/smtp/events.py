@@ -7,16 +7,16 @@ or a sterner one. ``ContentEnd`` awaits one reply, in LMTP one for each accepted
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from eilpost.mail.envelope import ForwardPath, MailParameters, RcptParameters, ReversePath
 from eilpost.mail.reply import Reply
+from eilpost.mail.value import value
 from eilpost.smtp.commands import Verb
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hello:
     """HELO, EHLO or LHLO with the name the peer gives itself."""
 
@@ -24,7 +24,7 @@ class Hello:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mail:
     """MAIL: a transaction wants to begin."""
 
@@ -32,7 +32,7 @@ class Mail:
     parameters: MailParameters
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rcpt:
     """RCPT: one more recipient is asked for."""
 
@@ -40,26 +40,26 @@ class Rcpt:
     parameters: RcptParameters
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Data:
     """DATA: the reply 354 invites the content."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Content:
     """Octets of the content, dots already removed; no reply is due."""
 
     octets: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChunkEnd:
     """A BDAT chunk that is not the last is complete; ``size`` octets."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ContentEnd:
     """The content is complete. ``refusal`` is set when it must not be accepted."""
 
@@ -67,43 +67,43 @@ class ContentEnd:
     refusal: Reply | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reset:
     """RSET."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Noop:
     """NOOP."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quit:
     """QUIT."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verify:
     """VRFY with its argument as given."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expand:
     """EXPN with its argument as given."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Help:
     """HELP, with the topic or an empty string."""
 
     topic: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refused:
     """A line that may not be obeyed. ``fatal``: the connection is to be closed after the reply."""
 
@@ -112,7 +112,7 @@ class Refused:
     fatal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Disconnected:
     """The peer closed its side; nothing more comes."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from eilpost.mail.envelope import Body, Notify, Ret
+from eilpost.mail.value import value
 
 MAX_DIGITS: Final = 20  # RFC 1870 §3
 MAX_ENVID: Final = 100  # characters, RFC 3461 §4.4
@@ -23,7 +23,7 @@ class ParameterError(ValueError):
     """A parameter's value breaks its grammar: 501 5.5.4."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Extension:
     """One row: the EHLO keyword, its source and what it adds."""
 
@@ -149,7 +149,7 @@ def _decode_utf8_address(text: str) -> str:
     return decoded
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Parameter:
     """One row: the field of ``MailParameters`` or ``RcptParameters`` and its grammar."""
 

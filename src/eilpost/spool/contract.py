@@ -12,13 +12,13 @@ without an exception survives a power cut.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from eilpost.mail.address import Address
 from eilpost.mail.envelope import Envelope, MailParameters, Recipient, ReversePath
 from eilpost.mail.outcome import Outcome
+from eilpost.mail.value import value
 
 
 class SpoolError(Exception):
@@ -72,7 +72,7 @@ class ContentDamaged(SpoolError):
     """The content does not match its checksum, or is gone."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueuedMessage:
     """A message without its recipients.
 
@@ -92,7 +92,7 @@ class QueuedMessage:
     message_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueuedRecipient:
     """A recipient in the spool; ``position`` is its number within the message.
 
@@ -110,7 +110,7 @@ class QueuedRecipient:
     last: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Entry:
     """A message with those of its recipients that were claimed, or listed, together."""
 
@@ -118,7 +118,7 @@ class Entry:
     recipients: tuple[QueuedRecipient, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settlement:
     """One recipient's new place after an attempt.
 
@@ -135,7 +135,7 @@ class Settlement:
     tried: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewMessage:
     """A message to commit that is made here: a report. ``received`` is Unix time."""
 
@@ -144,7 +144,7 @@ class NewMessage:
     received: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Filter:
     """Which recipients an operator means; an empty field asks nothing.
 
@@ -158,7 +158,7 @@ class Filter:
     state: State | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stats:
     """Counts over the whole queue; ``oldest`` is Unix time, None when empty."""
 

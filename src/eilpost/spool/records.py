@@ -8,7 +8,6 @@ the store as octets, so that one flipped bit in it damages one row and no query.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 from zlib import crc32
 
@@ -29,6 +28,7 @@ from eilpost.mail.envelope import (
 )
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.status import status
+from eilpost.mail.value import value
 from eilpost.spool.contract import State
 
 Row = tuple[Any, ...]
@@ -54,7 +54,7 @@ class RecordDamaged(ValueError):
     """The row is not what was committed; the message says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MessageRecord:
     """What a message's row says; ``in_file``: the body lies in a file named by the id, not in the database."""
 
@@ -71,7 +71,7 @@ class MessageRecord:
     content_check: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecipientRecord:
     """What a recipient's row says."""
 

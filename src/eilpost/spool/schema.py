@@ -58,6 +58,7 @@ SETTINGS: Final = (
     # the CPU). Whoever can read the disk can read the mail that waits there anyway.
     "PRAGMA secure_delete = OFF",
     "PRAGMA wal_autocheckpoint = 0",  # The writer does it when nobody waits for its answer.
+    "PRAGMA journal_size_limit = 67108864",  # A log that grew while somebody read for long shrinks again.
     "PRAGMA temp_store = MEMORY",  # No file is opened in the middle: a shortage of descriptors cannot hurt.
     # The pages that change are the newest: 8 MB hold them. More made no difference; mmap turns a
     # read error into a signal that ends the process.

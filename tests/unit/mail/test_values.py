@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +53,24 @@ def test_only_deferred_mail_stays(fate: Fate) -> None:
     assert fate.is_final is (fate is not Fate.DEFERRED)
 
 
-def test_words_do_not_change() -> None:
-    """Words are frozen: whoever holds one may share it."""
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        ANNA.domain = "evil.example"  # type: ignore[misc]
+def test_words_are_compared_by_what_they_say() -> None:
+    """Values with equal fields are equal and hash alike; of different kinds they never are (docs/decisions/0009)."""
+    assert Address("anna", "example.org") == Address("anna", "example.org")
+    assert hash(Address("anna", "example.org")) == hash(Address("anna", "example.org"))
+    assert ForwardPath(ANNA) != ReversePath(ANNA)
+
+
+def test_words_cannot_grow() -> None:
+    """A word has the fields of its table and no others."""
+    with pytest.raises(AttributeError):
+        ANNA.host = "evil.example"  # type: ignore[attr-defined]
+
+
+def test_a_change_of_a_word_is_an_error_of_types(tmp_path: Path) -> None:
+    """The type checker refuses to set a field of a value."""
+    program = tmp_path / "change.py"
+    program.write_text("from eilpost.mail.address import Address\n\nAddress('a', 'b').domain = 'c'\n")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--follow-imports=silent", str(program)], capture_output=True, text=True
+    )
+    assert 'Property "domain" defined in "Address" is read-only' in checked.stdout
