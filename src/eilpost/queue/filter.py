@@ -1,13 +1,17 @@
 """Does an operator's filter mean this recipient? (decisions)
 
-The store answers the same question for what lies in it; this is for what waits in memory.
-AddressError, a ValueError, for a filter that names no address.
+The store answers the same question for what lies in it; this is for what waits in memory. ``<>`` as
+sender means reports.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from eilpost.mail.address import Address, parse_address, parse_domain
 from eilpost.spool.contract import Filter, QueuedMessage, QueuedRecipient, State
+
+_NULL: Final = "<>"
 
 
 def matches(wanted: Filter, message: QueuedMessage, recipient: QueuedRecipient, state: State, now: float) -> bool:
@@ -21,11 +25,21 @@ def matches(wanted: Filter, message: QueuedMessage, recipient: QueuedRecipient, 
     )
 
 
+def check(wanted: Filter) -> None:
+    """AddressError, a ValueError, if the filter names something that is no address."""
+    for pattern in (wanted.to, wanted.sender):
+        if pattern and pattern != _NULL:
+            _parse(pattern)
+
+
 def _is_at(pattern: str, address: Address | None) -> bool:
     if not pattern:
         return True
-    if address is None:
-        return pattern == "<>"
-    if pattern.startswith("@"):
-        return address.domain == parse_domain(pattern[1:])
-    return address == parse_address(pattern)
+    if address is None or pattern == _NULL:
+        return address is None and pattern == _NULL
+    meant = _parse(pattern)
+    return address == meant if isinstance(meant, Address) else address.domain == meant
+
+
+def _parse(pattern: str) -> Address | str:
+    return parse_domain(pattern[1:]) if pattern.startswith("@") else parse_address(pattern)

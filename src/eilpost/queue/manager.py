@@ -25,7 +25,7 @@ from eilpost.mail.status import Status
 from eilpost.net.clock import Clock
 from eilpost.queue.claimer import Claimer
 from eilpost.queue.destination import Destination, DestinationView, Waiting, waiting
-from eilpost.queue.filter import matches
+from eilpost.queue.filter import check, matches
 from eilpost.queue.reports import write_reports
 from eilpost.queue.retry import WarningAllowance, wants_warning
 from eilpost.queue.settler import Settler, Settling
@@ -283,12 +283,13 @@ class Manager:
         return verdict
 
     def _may_warn(self, item: Waiting, outcomes: Sequence[Outcome], now: float) -> bool:
-        late = any(
-            outcome.fate is Fate.DEFERRED
-            and wants_warning(received=item.job.message.received, now=now, warned=row.warned, settings=self._settings)
-            for row, outcome in zip(item.recipients, outcomes, strict=True)
-        )
-        return late and self._allowance.take(self._clock.steady())
+        received = item.job.message.received
+        for row, outcome in zip(item.recipients, outcomes, strict=True):
+            if outcome.fate is Fate.DEFERRED and wants_warning(
+                received=received, now=now, warned=row.warned, settings=self._settings
+            ):
+                return self._allowance.take(self._clock.steady())
+        return False
 
     def _conclude(self, item: Waiting, verdict: Verdict) -> None:
         self._under_way.add(item)
@@ -337,6 +338,7 @@ class Manager:
 
         What is under way is not touched. Yields the ids of the messages that were given back.
         """
+        check(wanted)  # before anything is taken out
         now = self._clock.now()
         async with self._claimer.lock:
             taken = list(self._traffic.take_out(lambda item: _part(item, wanted, now)))

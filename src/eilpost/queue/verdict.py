@@ -7,7 +7,6 @@ expired; then the report room says who must be told.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from eilpost.config.schema import Queue
@@ -16,17 +15,19 @@ from eilpost.mail.envelope import Recipient
 from eilpost.mail.next_hop import NextHop
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.status import Status, status
+from eilpost.mail.value import value
 from eilpost.queue.retry import Expired, expired, next_attempt, wait
 from eilpost.report.notices import Decision, MessageFacts, Notice, RecipientFacts, notices
 from eilpost.spool.contract import QueuedMessage, QueuedRecipient, Settlement
 
 OUR_FAULT: Final = status("4.3.0")
 
-_SUCCESS: Final = frozenset({Fate.DELIVERED, Fate.RELAYED})
+_SUCCESS: Final = (Fate.DELIVERED, Fate.RELAYED)  # a tuple: its members are compared by identity, not hashed
+_NOBODY: Final[frozenset[int]] = frozenset()
 _NOTHING_TO_TELL: Final = Decision((), ())
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Circumstances:
     """What an attempt was made under.
 
@@ -44,7 +45,7 @@ class Circumstances:
     not_before: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verdict:
     """What to make durable and what to tell."""
 
@@ -63,29 +64,29 @@ def judge(
 ) -> Verdict:
     """The verdict on one job; ``outcomes`` has one for each of ``recipients``, in order."""
     rows = [
-        (item, *_place(message, item, outcome, settings, circumstances))
+        (item, outcome, None)
+        if outcome.fate in _SUCCESS
+        else (item, *_place(message, item, outcome, settings, circumstances))
         for item, outcome in zip(recipients, outcomes, strict=True)
     ]
     told = _tell(message, rows, settings, circumstances)
-    warned = told.warned if told.notices else frozenset()
+    warned = told.warned if told.notices else _NOBODY
     tried = circumstances.tried
-    settlements = tuple(
+    settlements = [
         Settlement(message.id, item.position, outcome, due, item.position in warned, tried)
         for item, outcome, due in rows
-    )
+    ]
     hop = str(next_hop)
     delay = max(0.0, circumstances.now - message.received)
-    events = tuple(
+    events: list[Attempted | ReportOmitted] = [
         Attempted(
             message.id, str(item.recipient.address), outcome.fate.value, str(outcome.status), hop,
             outcome.remote or "", item.attempts + tried, delay, outcome.diagnostic, due,
         )
         for item, outcome, due in rows
-    )  # fmt: skip
-    if not told.omitted:
-        return Verdict(settlements, told.notices, events)
-    omitted = (ReportOmitted(message.id, str(item.recipient), item.why.value) for item in told.omitted)
-    return Verdict(settlements, told.notices, (*events, *omitted))
+    ]  # fmt: skip
+    events += [ReportOmitted(message.id, str(item.recipient), item.why.value) for item in told.omitted]
+    return Verdict(tuple(settlements), told.notices, tuple(events))
 
 
 def _place(
@@ -112,17 +113,17 @@ def _tell(
     settings: Queue,
     circumstances: Circumstances,
 ) -> Decision:
+    # Most mail arrives and nobody asked for word of it.
+    newsworthy = [row for row in rows if row[1].fate not in _SUCCESS or row[0].recipient.parameters.notify is not None]
+    if not newsworthy:
+        return _NOTHING_TO_TELL
     facts = [
         RecipientFacts(
             item.position, item.recipient, outcome, item.attempts + circumstances.tried,
             message.received + settings.expire if due is not None else None, item.warned,
         )
-        for item, outcome, due in rows
-        # Most mail arrives and nobody asked for word of it; this line is on every message's road.
-        if outcome.fate not in _SUCCESS or item.recipient.parameters.notify is not None
+        for item, outcome, due in newsworthy
     ]  # fmt: skip
-    if not facts:
-        return _NOTHING_TO_TELL
     about = MessageFacts(message.id, message.reverse_path, message.parameters, message.received, message.size)
     warning = settings.delay_warning if circumstances.may_warn else 0.0
     return notices(about, facts, now=circumstances.now, delay_warning=warning)
