@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from eilpost.mail.value import value
 
 MAX_LOCAL_PART: Final = 64  # octets, RFC 5321 §4.5.3.1.1
 MAX_DOMAIN: Final = 255  # octets, RFC 5321 §4.5.3.1.2
@@ -35,7 +36,7 @@ class AddressError(ValueError):
     """The text is not an address; the message says which rule it breaks."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@value(frozen=True, slots=True, order=True)
 class Address:
     """A mailbox; ``domain`` is empty for the bare ``postmaster`` alone."""
 

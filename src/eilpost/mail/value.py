@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 else:
     from dataclasses import dataclass
 
-    def value(*, frozen, slots):
+    def value(*, frozen, slots, order=False):
         """The decorator; values compare and hash by their fields."""
         assert frozen and slots
-        return dataclass(slots=True, unsafe_hash=True)
+        return dataclass(slots=True, unsafe_hash=True, order=order)
 
 
 __all__ = ["value"]
