@@ -56,6 +56,9 @@ class Reception:
 
     def _connected(self, row: RoleRow, stream: Stream) -> None:
         client = self._client(row.role, stream)
+        if client is None:
+            stream.abort()
+            return
         of_client = self._by_client.get(client.key, 0) + 1
         refusal = peers.admit(client, self._house.limits, in_all=self._house.guests + 1, of_client=of_client)
         if self._house.stopping:
@@ -71,12 +74,13 @@ class Reception:
         self._sessions[session] = task
         task.add_done_callback(lambda _: self._left(session))
 
-    def _client(self, role: Role, stream: Stream) -> Client:
+    def _client(self, role: Role, stream: Stream) -> Client | None:
+        """Who it is. A TCP peer that is gone already has no address either, and must not pass for a local user."""
         address, _ = stream.peer
         if address:
             return peers.identify(role, address, self._networks)
         uid = stream.peer_uid()
-        return peers.identify_local(role, "" if uid is None else self._house.ways.user_name(uid))
+        return None if uid is None else peers.identify_local(role, self._house.ways.user_name(uid))
 
     @staticmethod
     def _turn_away(stream: Stream, refusal: Reply) -> None:
