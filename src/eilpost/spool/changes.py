@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Sequence
 
 from eilpost.spool import database, statements
-from eilpost.spool.records import Row
 from eilpost.spool.statements import Key
 from eilpost.spool.writer import Work
 
@@ -16,22 +15,29 @@ def rebuild_indexes(connection: sqlite3.Connection, _: set[int]) -> None:
     database.rebuild_indexes(connection)
 
 
-def keyed(statement: str, parameters: Sequence[object], keys: Sequence[Key]) -> Work:
-    """A change of some recipients; what it returns are the keys it changed."""
+def taking(statement: str, keys: Sequence[Key]) -> Work:
+    """Claims recipients; what it returns are the keys it got."""
 
     def work(connection: sqlite3.Connection, _: set[int]) -> set[Key]:
-        rows: list[Row] = connection.execute(statement, (*parameters, statements.keys_text(keys))).fetchall()
-        return {(row[0], row[1]) for row in rows}
+        return set(connection.execute(statement, (statements.keys_text(keys),)))
+
+    return work
+
+
+def changing(statement: str, parameters: Sequence[object], keys: Sequence[Key]) -> Work:
+    """Changes recipients; it returns how many."""
+
+    def work(connection: sqlite3.Connection, _: set[int]) -> int:
+        return connection.execute(statement, (*parameters, statements.keys_text(keys))).rowcount
 
     return work
 
 
 def setting_aside(number: int) -> Work:
-    """Sets all recipients of a message aside; it returns the keys it changed."""
+    """Sets all recipients of a message aside; it returns how many."""
 
-    def work(connection: sqlite3.Connection, _: set[int]) -> set[Key]:
-        rows: list[Row] = connection.execute(statements.SET_MESSAGE_ASIDE, (number,)).fetchall()
-        return {(row[0], row[1]) for row in rows}
+    def work(connection: sqlite3.Connection, _: set[int]) -> int:
+        return connection.execute(statements.SET_MESSAGE_ASIDE, (number,)).rowcount
 
     return work
 

@@ -274,9 +274,15 @@ class RoomCheck:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _ROOM_CHECK_EVERY
-            disk = os.statvfs(self._directory)
-            self._answer = disk.f_bavail * disk.f_frsize >= self._reserve
+            self._answer = self._ask()
         return self._answer
+
+    def _ask(self) -> bool:
+        try:
+            disk = os.statvfs(self._directory)
+        except OSError:
+            return True  # The commit itself will tell what is wrong.
+        return disk.f_bavail * disk.f_frsize >= self._reserve
 
 
 def unix_time() -> float:

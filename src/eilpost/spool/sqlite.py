@@ -35,8 +35,8 @@ from eilpost.spool.records import MessageRecord
 from eilpost.spool.statements import Key
 from eilpost.spool.writer import Batch, Insertion, Request, Work, Writer
 
-_SLICE: Final = 1000
-"""An operator's change of many recipients goes in slices, so that mail goes on between them."""
+_SLICE: Final = 250
+"""An operator's change of many recipients goes in slices: a commit waits for one of them, some milliseconds."""
 
 OnTrouble = Callable[[SpoolError], None]
 
@@ -85,7 +85,12 @@ class SqliteSpool:
         ``on_trouble`` is called once, when the store closes itself because the disk failed.
         """
         opened = await asyncio.to_thread(database.open_database, directory)
-        spool = cls(directory, opened, settings, journal)
+        try:
+            spool = cls(directory, opened, settings, journal)
+        except (OSError, sqlite3.Error) as error:
+            opened.connection.close()
+            os.close(opened.lock)
+            raise SpoolClosed(f"cannot open the spool in {directory}: {error}") from error
         spool._on_trouble = on_trouble
         spool._writer.start()
         spool._spawn(spool._sweep())
@@ -149,15 +154,13 @@ class SqliteSpool:
         file: FileWriter | None,
     ) -> Entry:
         state = State.ACTIVE if claim else State.DEFERRED
-        insertion = _insertion(record, envelope, octets, state)
         entry = entries.new_entry(record, envelope, content, state)
         future = asyncio.get_running_loop().create_future()
         undo = (lambda _: self._give_back((entry,))) if claim else None
-        request = Request(future, insertions=(insertion,), undo=undo)
-        self._submit(request)
         try:
+            self._submit(Request(future, insertions=(_insertion(record, envelope, octets, state),), undo=undo))
             await future
-        except SpoolError:
+        except Exception:
             # After a failed sync nobody knows whether the row is there: then its file stays.
             if file is not None and self._closed is None:
                 await self._folder.run(file.discard)
@@ -196,7 +199,7 @@ class SqliteSpool:
             return ()
         keys = entries.keys_of(found)
         undo = lambda taken: self._give_back(entries.claimed_only(found, taken.__contains__))  # noqa: E731
-        taken = await self._change(changes.keyed(statement, (), keys), undo)
+        taken = await self._change(changes.taking(statement, keys), undo)
         return entries.claimed_only(found, taken.__contains__)
 
     def _entries(self, loaded: Loaded) -> list[Entry]:
@@ -247,7 +250,7 @@ class SqliteSpool:
         """Gives claims back untried; ``due`` changes when they are due, None leaves it."""
         if claimed:
             time_ = None if due is None else entries.storable_time(due)
-            await self._change(changes.keyed(statements.RELEASE, (time_,), entries.keys_of(claimed)))
+            await self._change(changes.changing(statements.RELEASE, (time_,), entries.keys_of(claimed)))
 
     def _give_back(self, claimed: Sequence[Entry]) -> None:
         if claimed and self._closed is None:
@@ -303,7 +306,7 @@ class SqliteSpool:
     async def _operate(self, wanted: Filter, states: Sequence[int], statement: str, *parameters: object) -> int:
         changed = 0
         async for keys in self._slices(wanted, states):
-            changed += len(await self._change(changes.keyed(statement, parameters, keys)))
+            changed += await self._change(changes.changing(statement, parameters, keys))
         return changed
 
     async def _slices(self, wanted: Filter, states: Sequence[int]) -> AsyncIterator[list[Key]]:
@@ -319,7 +322,7 @@ class SqliteSpool:
         """Marks the rows that cannot be read; a key without a row means that the index lies."""
         lies = False
         for key, why in loaded.damaged:
-            if not await self._set_aside(changes.keyed(statements.SET_ASIDE, (), [key]), key[0], why):
+            if not await self._set_aside(changes.changing(statements.SET_ASIDE, (), [key]), key[0], why):
                 lies = True
                 if self._rebuilt:
                     self._unmarkable.add(key[0])

@@ -48,16 +48,16 @@ DELETE_MESSAGE: Final = f"""DELETE FROM message WHERE id IN {_NUMBERS}
 REMAINING: Final = f"SELECT group_concat(id) FROM message WHERE id IN {_NUMBERS}"
 RAISE_CEILING: Final = "UPDATE fact SET value = ? WHERE name = 'ceiling' AND value < ?"
 
-_RETURNING: Final = f" AND (message, position) IN {_KEYS} RETURNING message, position"
-CLAIM: Final = "UPDATE recipient SET state = 0 WHERE state = 1" + _RETURNING
-SEIZE: Final = "UPDATE recipient SET state = 0 WHERE state IN (1, 2)" + _RETURNING
-RELEASE: Final = "UPDATE recipient SET state = 1, due = coalesce(?, due) WHERE state = 0" + _RETURNING
-HOLD: Final = "UPDATE recipient SET state = 2 WHERE state = 1" + _RETURNING
-RETRY: Final = "UPDATE recipient SET due = ? WHERE state = 1" + _RETURNING
-UNHOLD: Final = "UPDATE recipient SET state = 1, due = ? WHERE state = 2" + _RETURNING
-REROUTE: Final = "UPDATE recipient SET next_hop = ?, due = ? WHERE state IN (1, 2)" + _RETURNING
-SET_ASIDE: Final = "UPDATE recipient SET state = 3 WHERE state <> 3" + _RETURNING
-SET_MESSAGE_ASIDE: Final = "UPDATE recipient SET state = 3 WHERE state <> 3 AND message = ? RETURNING message, position"
+_OF_KEYS: Final = f" AND (message, position) IN {_KEYS}"
+CLAIM: Final = f"UPDATE recipient SET state = 0 WHERE state = 1{_OF_KEYS} RETURNING message, position"
+SEIZE: Final = f"UPDATE recipient SET state = 0 WHERE state IN (1, 2){_OF_KEYS} RETURNING message, position"
+RELEASE: Final = f"UPDATE recipient SET state = 1, due = coalesce(?, due) WHERE state = 0{_OF_KEYS}"
+HOLD: Final = f"UPDATE recipient SET state = 2 WHERE state = 1{_OF_KEYS}"
+RETRY: Final = f"UPDATE recipient SET due = min(due, ?) WHERE state = 1{_OF_KEYS}"
+UNHOLD: Final = f"UPDATE recipient SET state = 1, due = ? WHERE state = 2{_OF_KEYS}"
+REROUTE: Final = f"UPDATE recipient SET next_hop = ?, due = ? WHERE state IN (1, 2){_OF_KEYS}"
+SET_ASIDE: Final = f"UPDATE recipient SET state = 3 WHERE state <> 3{_OF_KEYS}"
+SET_MESSAGE_ASIDE: Final = "UPDATE recipient SET state = 3 WHERE state <> 3 AND message = ?"
 
 
 def write_rows(connection: sqlite3.Connection, statements: Sizes, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -116,7 +116,7 @@ class Writer:
         while not self._stopping:
             requests = self._collect()
             if requests:
-                self._hand_over(self._process(requests))
+                self._hand_over(self._safely(requests))
             if self._pages >= _CHECKPOINT_PAGES or (self._stopping and not self._broken):
                 self._checkpoint()
 
@@ -143,10 +143,19 @@ class Writer:
             # The loop is closed: nobody waits any more. What was committed stays committed.
             self._stopping = True
 
+    def _safely(self, requests: list[Request]) -> Batch:
+        batch = Batch()
+        try:
+            self._process(requests, batch)
+        except Exception as error:
+            # A bug. A writer that died silently would leave every session waiting for ever.
+            told = {id(request) for request, _ in (*batch.done, *batch.failed)}
+            self._break([request for request in requests if id(request) not in told], batch, error)
+        return batch
+
     # ── one batch ──
 
-    def _process(self, requests: list[Request]) -> Batch:
-        batch = Batch()
+    def _process(self, requests: list[Request], batch: Batch) -> None:
         if self._broken is None and not self._has_room():
             requests = self._refuse(requests, batch, "the disk has less room than spool.reserve")
         if requests and self._broken is None:
@@ -156,7 +165,6 @@ class Writer:
                 self._recover(requests, batch, error)
         elif self._broken is not None:
             batch.failed += [(request, self._broken) for request in requests]
-        return batch
 
     def _refuse(self, requests: list[Request], batch: Batch, why: str) -> list[Request]:
         """Fails what only adds; the rest may free room."""
@@ -231,7 +239,9 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE").close()
         self._insert(requests)
         emptied = self._settle(requests)
+        changes = connection.total_changes
         done = [(request, None if request.work is None else request.work(connection, emptied)) for request in requests]
+        self._pages += 2 * (connection.total_changes - changes)
         files = self._remove(emptied) if emptied else []
         connection.execute("COMMIT").close()
         batch.done += done

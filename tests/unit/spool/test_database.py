@@ -110,6 +110,8 @@ def test_what_the_queue_asks_uses_indexes(tmp_path: Path) -> None:
         assert "SCAN recipient" not in steps
         assert "(rowid=?)" in steps
     assert "SCAN recipient" not in plan(connection, statements.SET_MESSAGE_ASIDE, (1,))
+    assert "USING INDEX active" in plan(connection, database._DISSOLVE, ())
+    assert "USING INTEGER PRIMARY KEY" in plan(connection, queries.MESSAGE, (1,))
     connection.close()
 
 

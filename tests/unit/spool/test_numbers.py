@@ -13,7 +13,7 @@ NUMBERS = st.integers(0, 32**11 - 1)
 
 @given(NUMBERS, NUMBERS)
 def test_texts_sort_as_numbers(one: int, two: int) -> None:
-    """A text is its number's, and texts compare as numbers do."""
+    """RFC 4648 §7: a text is its number's, and texts compare as numbers do."""
     assert to_number(to_text(one)) == one
     assert (to_text(one) < to_text(two)) == (one < two)
 

@@ -267,6 +267,15 @@ async def test_a_bad_text_fails_alone(spool: SqliteSpool) -> None:
     assert (await spool.stats()).messages == 2
 
 
+async def test_a_bad_text_leaves_no_file(spool: SqliteSpool, directory: Path) -> None:
+    """A big message whose envelope cannot be stored leaves no content file."""
+    draft = spool.draft()
+    await draft.write(bytes(20_000))
+    with pytest.raises(ValueError, match="surrogates"):
+        await spool.commit(draft, envelope(replace(BOB, local_part="\udc80")), received=NOON)
+    assert os.listdir(directory / "content") == []
+
+
 async def test_a_request_the_database_refuses_fails_alone(spool: SqliteSpool) -> None:
     """When one request breaks the batch, the others are committed without it."""
     taken = await put(spool, b"first")
