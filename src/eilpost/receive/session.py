@@ -102,8 +102,8 @@ class Session:
         reason = "disconnected"
         self._house.journal(SessionOpened(self._id, self._role.role.value, self.client.address))
         try:
-            self._greet()
-            reason = await self._converse()
+            await asyncio.sleep(0)  # what came before our greeting is seen now (F017)
+            reason = await self._converse() if self._greet() else "refused"
         except DeadlineExpired:
             reason = "deadline"
             self._say_last(verdicts.TOO_SLOW)
@@ -120,14 +120,15 @@ class Session:
         finally:
             await self._end(reason)
 
-    def _greet(self) -> None:
+    def _greet(self) -> bool:
         if self._stream.has_input:
-            self._out.append(self._machine.greet(verdicts.EARLY))  # F017
-            return
+            self._say_last(verdicts.EARLY)
+            return False
         protocol = "LMTP" if self._role.dialect is Dialect.LMTP else "ESMTP"
         self._out.append(self._machine.greet(Reply(220, None, (f"{self._house.hostname} {protocol} Eilpost",))))
         if self._house.ways.reverse is not None and self.client.address:
             self._name = self._loop.create_task(_name_of(self._house.ways.reverse, self.client.address))
+        return True
 
     async def _converse(self) -> str:
         machine, stream, loop, house = self._machine, self._stream, self._loop, self._house
