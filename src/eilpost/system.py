@@ -183,6 +183,7 @@ class System:
         return Inquiry(
             expand.homes(config.domain, config.aliases, config.server.postmaster),
             lambda address: self._directory.known(address),
+            self._journal,
         )
 
     def _open_reception(self, spool: SqliteSpool, manager: Manager, resolver: Resolver) -> Reception:

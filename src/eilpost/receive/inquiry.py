@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from eilpost.directory.store import DirectoryError
+from eilpost.journal import Journal, Warned
 from eilpost.mail.address import Address, AddressError, parse_address
 from eilpost.mail.envelope import NO_RCPT_PARAMETERS, RcptParameters, Recipient
 from eilpost.mail.reply import Reply, reply
 from eilpost.mail.value import value
 from eilpost.policy import verdicts
 from eilpost.policy.facts import Standing
-from eilpost.route.expand import Elsewhere, Expanded, Homes, Lookup, Unknown, expand
+from eilpost.route.expand import Elsewhere, Expanded, Expansion, Homes, Lookup, Unknown, expand
 
 
 class Answer(NamedTuple):
@@ -33,10 +35,11 @@ class Inquiry:
 
     homes: Homes
     lookup: Lookup
+    journal: Journal
 
     def recipient(self, address: Address, parameters: RcptParameters) -> Answer:
         """Who would get mail for ``address``."""
-        match expand(address, parameters, self.homes, self.lookup):
+        match self._expand(address, parameters):
             case Expanded(recipients):
                 return Answer(Standing.HERE, recipients)
             case Elsewhere(other):
@@ -46,27 +49,40 @@ class Inquiry:
             case _:
                 return _UNDECIDED
 
+    def _expand(self, address: Address, parameters: RcptParameters) -> Expansion | None:
+        """None when the directory fails: our own trouble, which must cost nobody's mail (P9, I13)."""
+        try:
+            return expand(address, parameters, self.homes, self.lookup)
+        except DirectoryError as error:
+            self.journal(Warned("the directory cannot be asked", str(error)))
+            return None
+
     def verify(self, name: str) -> Reply:
         """VRFY's answer to somebody who may ask (RFC 5321 §3.5.1)."""
-        found = [address for address in self._meant(name) if self._is_here(address)]
+        meant = self._meant(name)
+        answers = [self.recipient(address, NO_RCPT_PARAMETERS).standing for address in meant]
+        found = [address for address, standing in zip(meant, answers, strict=True) if standing is Standing.HERE]
         if len(found) == 1:
             return reply(250, "2.1.5", f"<{found[0]}>")
         if found:
             return reply(553, "5.1.4", "Ambiguous; it may be", *(f"<{address}>" for address in found))
-        if any(address.domain not in self.homes.domains for address in self._meant(name)):
-            return verdicts.ELSEWHERE
-        return verdicts.NO_SUCH_MAILBOX
+        if Standing.UNDECIDED in answers:
+            return verdicts.UNDECIDED
+        return verdicts.ELSEWHERE if Standing.ELSEWHERE in answers else verdicts.NO_SUCH_MAILBOX
 
     def expand(self, name: str) -> Reply:
         """EXPN's answer to somebody who may ask (RFC 5321 §3.5.2)."""
+        answers = [(address, self.recipient(address, NO_RCPT_PARAMETERS)) for address in self._meant(name)]
         members = [
             recipient.address
-            for address in self._meant(name)
-            for recipient in self._expanded(address)
+            for address, answer in answers
+            if answer.standing is Standing.HERE
+            for recipient in answer.recipients
             if recipient.address != address
         ]
         if not members:
-            return verdicts.EMPTY_LIST
+            undecided = any(answer.standing is Standing.UNDECIDED for _, answer in answers)
+            return verdicts.UNDECIDED if undecided else verdicts.EMPTY_LIST
         return reply(250, "2.1.5", *(f"<{member}>" for member in members))
 
     def _meant(self, name: str) -> list[Address]:
@@ -78,10 +94,3 @@ class Inquiry:
             return [parse_address(f"{name}@{domain}") for domain in self.homes.domains]
         except AddressError:
             return []
-
-    def _expanded(self, address: Address) -> tuple[Recipient, ...]:
-        found = expand(address, NO_RCPT_PARAMETERS, self.homes, self.lookup)
-        return found.recipients if isinstance(found, Expanded) else ()
-
-    def _is_here(self, address: Address) -> bool:
-        return bool(self._expanded(address))
