@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from eilpost.deliver.local import Local
 from eilpost.deliver.relay import Relay
 from eilpost.directory.alias_file import AliasFile
 from eilpost.directory.lookup import Directory
+from eilpost.directory.store import DirectoryError
 from eilpost.journal import Journal, SystemChanged, Warned
 from eilpost.mail.address import Address
 from eilpost.mail.answer import Found
@@ -145,12 +147,13 @@ class System:
         """Reads the configuration again; a wrong one is told, and the old one stays (E59)."""
         try:
             config = self._reread()
-        except (ConfigError, OSError) as error:
+            directory = self._open_directory(config)
+        except (ConfigError, DirectoryError, OSError) as error:
             self._journal(Warned("the new configuration is not used", str(error).replace("\n", "; ")))
             raise
         self._warn_of_restart(config)
         self._directory.close()
-        self._directory = self._open_directory(config)
+        self._directory = directory
         self._routes = choose.routes(config.domain, config.relay)
         self._reception.reload(config.limits, parse_networks(config.relay.networks), self._inquiry(config))
         self._journal(SystemChanged("reloaded"))
@@ -177,7 +180,7 @@ class System:
         aliases = None
         if config.aliases.file:
             aliases = AliasFile(config.aliases.file, lambda why: self._journal(Warned("aliases", why)))
-        return Directory(config.server.data, aliases)
+        return Directory(self._config.server.data, aliases)  # another place counts from the next start
 
     def _inquiry(self, config: Config) -> Inquiry:
         return Inquiry(
@@ -250,11 +253,13 @@ def prepare_data(config: Config, *, user: str) -> None:
     """Makes the data directory, and gives it to ``user`` where one is given. OSError."""
     data = Path(config.server.data)
     if not data.exists():
-        data.mkdir(parents=True)
+        data.mkdir(mode=0o711, parents=True)  # also where the mask would let everybody write (E33)
         if user:
             daemon.give(str(data), user)
     # Local users reach the submission socket; what is private lies in directories of its own.
-    data.chmod(data.stat().st_mode | 0o711)
+    mode = stat.S_IMODE(data.stat().st_mode)
+    if mode & 0o711 != 0o711:
+        data.chmod(mode | 0o711)
 
 
 __all__ = ["Door", "SpoolError", "System", "bind", "prepare_data"]
