@@ -67,9 +67,9 @@ class Session:
     """A connected client, from greeting to farewell."""
 
     __slots__ = (
-        "_accepted", "_conduct", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id", "_junk",
-        "_last", "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_refusal", "_role", "_stream", "_transaction",
-        "_waiting", "client",
+        "_accepted", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id", "_junk",
+        "_last", "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_patience", "_refusal", "_role",
+        "_stream", "_transaction", "_waiting", "client",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +90,7 @@ class Session:
         self._name: asyncio.Task[str] | None = None
         self._opened = self._loop.time()
         self._last = self._opened + house.limits.session_deadline
+        self._patience = house.patience()
         self._content_since = 0.0
         self._held = 0
         self._errors = self._junk = self._messages = self._accepted = 0
@@ -131,13 +132,15 @@ class Session:
         return True
 
     async def _converse(self) -> str:
-        machine, stream, loop, house = self._machine, self._stream, self._loop, self._house
-        stream.deadline = loop.time() + house.patience()
+        machine, stream, loop, out = self._machine, self._stream, self._loop, self._out
+        stream.deadline = loop.time() + self._patience
         while True:
             event = machine.next_event()
             kind = type(event)
             if kind is NeedData:
-                self._flush()
+                if out:
+                    stream.write(out[0] if len(out) == 1 else b"".join(out))
+                    out.clear()
                 if stream.is_congested:
                     await self._drain()
                 if machine.phase is _CONTENT:
@@ -157,7 +160,7 @@ class Session:
                     self._flush()
                     return "quit" if kind is Quit else "refused"
                 # Only a whole command earns its sender more time, not an octet of one (F123).
-                stream.deadline = min(loop.time() + house.patience(), self._last)
+                stream.deadline = min(loop.time() + self._patience, self._last)
 
     def _content_deadline(self) -> float:
         """The content's minimum rate counts after its first minute (F123)."""
@@ -168,7 +171,7 @@ class Session:
     async def _drain(self) -> None:
         self._stream.deadline = self._loop.time() + SLOW_READER
         await self._stream.drain()
-        self._stream.deadline = min(self._loop.time() + self._house.patience(), self._last)
+        self._stream.deadline = min(self._loop.time() + self._patience, self._last)
 
     def stop(self) -> None:
         """The house closes: at once when nothing is under way, else after the transaction."""
@@ -258,6 +261,7 @@ class Session:
         self._useless(self._machine.hello_reply(f"{self._house.hostname} greets {event.name}"))
 
     def _on_mail(self, event: Mail) -> Awaitable[None] | None:
+        self._patience = self._house.patience()
         verdict = sender_policy.judge(
             self.client,
             self._house.limits,
