@@ -108,7 +108,7 @@ async def test_a_host_that_the_operator_names_is_never_a_reason_to_fail(host: st
 
 
 async def test_the_systems_names_are_known() -> None:
-    """localhost is asked of the system and not of DNS; so is every given name unless DNS is set."""
+    """RFC 6761 §6.3: localhost is asked of the system and not of DNS; so is every given name unless DNS is set."""
     resolver = FixedResolver()
     found = await Hosts(resolver, Delivery(prefer_ipv6=False)).hosts(NextHop(Means.SMTP, "localhost", 25))
     assert not isinstance(found, Unroutable)

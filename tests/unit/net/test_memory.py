@@ -84,7 +84,7 @@ async def test_closing_ends_what_is_being_asked() -> None:
 
 
 def test_how_long_answers_live() -> None:
-    """Records live a day at most, their absence an hour, trouble some seconds whatever it says."""
+    """Records live a day at most, their absence an hour (RFC 2308 §5), trouble some seconds whatever it says."""
     assert lifetime(Found(("a",), 1e9)) == LONGEST
     assert lifetime(NoData(1e9)) == LONGEST_NO
     assert lifetime(NoData(7.0)) == 7.0

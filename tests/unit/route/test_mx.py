@@ -164,7 +164,7 @@ PUBLIC = [
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_f136_private_addresses_are_refused(address: str) -> None:
-    """Loopback, private, link-local, shared, multicast and such, also inside IPv6, take no public domain's mail."""
+    """Loopback, private and other special space (RFC 6890), also inside IPv6, takes no public domain's mail."""
     assert is_private(address)
     assert refusal(hosts("far.test", [at(address)], 25)) == "5.4.4"
     assert hosts("far.test", [at(address)], 2525, private=True) == (Host("a.test", address, 2525),)
