@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from eilpost.config.schema import Limits
 from eilpost.journal import Journal
@@ -16,7 +18,8 @@ from eilpost.policy.facts import Client
 from eilpost.receive.inquiry import Inquiry
 from eilpost.spool.contract import Entry, Spool
 
-_RATES_KEPT = 100_000
+RATES_KEPT: Final = 100_000
+"""Clients whose rate is remembered; the one that was not heard of for longest is forgotten first (F135)."""
 
 
 @value(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class House:
         self.journal = journal
         self.guests = 0
         self.stopping = False
-        self._rates: dict[str, float] = {}
+        self._rates: OrderedDict[str, float] = OrderedDict()
         self._memory = 0
         self._second = 0
         self._date = ""
@@ -74,11 +77,11 @@ class House:
         per_minute = self.limits.messages_per_minute
         if client.trusted or not per_minute:
             return True
-        now = asyncio.get_running_loop().time()
-        if len(self._rates) > _RATES_KEPT:
-            self._rates = {key: whole for key, whole in self._rates.items() if whole > now}
-        spent = rates.spend(self._rates.get(client.key, 0.0), now, per_minute)
+        spent = rates.spend(self._rates.get(client.key, 0.0), asyncio.get_running_loop().time(), per_minute)
         self._rates[client.key] = spent.whole_at
+        self._rates.move_to_end(client.key)
+        if len(self._rates) > RATES_KEPT:
+            self._rates.popitem(last=False)
         return spent.allowed
 
     def hold(self, octets: int) -> bool:
