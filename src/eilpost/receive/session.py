@@ -50,8 +50,8 @@ from eilpost.smtp.phases import Phase
 from eilpost.smtp.server import NeedData, ServerConnection, ServerSettings
 from eilpost.spool.contract import Entry, SpoolClosed, SpoolFull
 
-_CONTENT: Final = Phase.CONTENT
 _CLOSED: Final = Phase.CLOSED
+_IDLE: Final = frozenset({Phase.HELLO, Phase.READY})
 
 FAREWELL: Final = 10.0
 """Seconds a peer has to take our last words."""
@@ -67,7 +67,7 @@ class Session:
     """A connected client, from greeting to farewell."""
 
     __slots__ = (
-        "_accepted", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id", "_junk",
+        "_accepted", "_content_came", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id", "_junk",
         "_last", "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_patience", "_refusal", "_role",
         "_stream", "_transaction", "_waiting", "client",
     )  # fmt: skip
@@ -91,7 +91,7 @@ class Session:
         self._opened = self._loop.time()
         self._last = self._opened + house.limits.session_deadline
         self._patience = house.patience()
-        self._content_since = 0.0
+        self._content_since, self._content_came = 0.0, 0
         self._held = 0
         self._errors = self._junk = self._messages = self._accepted = 0
         self._waiting = False
@@ -141,17 +141,18 @@ class Session:
                 if out:
                     stream.write(out[0] if len(out) == 1 else b"".join(out))
                     out.clear()
+                if self._house.stopping and machine.phase in _IDLE:
+                    self._say_last(verdicts.STOPPING)
+                    return "shutdown"
                 if stream.is_congested:
                     await self._drain()
-                if machine.phase is _CONTENT:
-                    stream.deadline = self._content_deadline()
                 self._waiting = True
                 octets = await stream.receive()
                 self._waiting = False
                 machine.receive_data(octets)
             elif kind is Disconnected:
                 self._flush()
-                return "disconnected"
+                return "shutdown" if machine.phase is _CLOSED else "disconnected"
             else:
                 waits = _HANDLERS[kind](self, event)
                 if waits is not None:
@@ -160,22 +161,23 @@ class Session:
                     self._flush()
                     return "quit" if kind is Quit else "refused"
                 # Only a whole command earns its sender more time, not an octet of one (F123).
-                stream.deadline = min(loop.time() + self._patience, self._last)
+                content = kind is Content or kind is Data
+                stream.deadline = self._content_deadline() if content else min(loop.time() + self._patience, self._last)
 
     def _content_deadline(self) -> float:
-        """The content's minimum rate counts after its first minute (F123)."""
-        transaction = self._transaction
-        size = transaction.draft.size if transaction is not None and transaction.draft is not None else 0
-        return min(self._content_since + CONTENT_GRACE + size / self._house.limits.content_rate, self._last)
+        """The content's minimum rate counts after its first minute, or that of each chunk (F123)."""
+        earned = self._content_came / max(1, self._house.limits.content_rate)
+        return min(self._content_since + CONTENT_GRACE + earned, self._last)
 
     async def _drain(self) -> None:
+        before = self._stream.deadline
         self._stream.deadline = self._loop.time() + SLOW_READER
         await self._stream.drain()
-        self._stream.deadline = min(self._loop.time() + self._patience, self._last)
+        self._stream.deadline = before
 
     def stop(self) -> None:
         """The house closes: at once when nothing is under way, else after the transaction."""
-        if self._waiting and self._machine.phase in (Phase.HELLO, Phase.READY):
+        if self._waiting and self._machine.phase in _IDLE:
             self._say_last(verdicts.STOPPING)
             self._stream.close()
 
@@ -202,7 +204,7 @@ class Session:
 
     def _answer(self, words: Reply) -> None:
         """Sends a reply to the event at hand; the session ends here if the house does."""
-        if self._house.stopping and self._machine.phase in (Phase.HELLO, Phase.READY):
+        if self._house.stopping and self._machine.phase in _IDLE:
             words = verdicts.STOPPING
         self._out.append(self._machine.send(words))
 
@@ -247,7 +249,7 @@ class Session:
 
     async def _forget(self) -> None:
         transaction, self._transaction = self._transaction, None
-        self._refusal = None
+        self._refusal, self._content_since = None, 0.0
         if self._held:
             self._house.let_go(self._held)
             self._held = 0
@@ -288,9 +290,12 @@ class Session:
 
     def _on_data(self, event: Data) -> Awaitable[None] | None:
         self._begin_content()
-        self._content_since = self._loop.time()
+        self._time_content()
         self._answer(replies.SEND_CONTENT)
         return None
+
+    def _time_content(self) -> None:
+        self._content_since, self._content_came = self._loop.time(), 0
 
     def _begin_content(self) -> Transaction:
         transaction = self._transaction
@@ -313,6 +318,9 @@ class Session:
         )
 
     async def _on_content(self, event: Content) -> None:
+        if not self._content_since:
+            self._time_content()  # a chunk begins
+        self._content_came += len(event.octets)
         if self._refusal is not None:
             return
         transaction = self._begin_content()
@@ -330,6 +338,7 @@ class Session:
             self._refusal = verdicts.CLOSED
 
     def _on_chunk_end(self, event: ChunkEnd) -> Awaitable[None] | None:
+        self._content_since = 0.0
         if self._refusal is not None:
             return self._refuse("BDAT", self._refusal)
         self._answer(verdicts.CHUNK_OK)
