@@ -190,7 +190,9 @@ class Limits:
     message_size: Size = setting("The biggest message.", Size(25 * MB), unit="size", least=1)
     recipients: int = setting("The most recipients of one transaction; RFC 5321 wants at least 100.", 100, least=1)
     header_size: Size = setting("The biggest header of a message.", Size(256 * KB), unit="size", least=1000)
-    hops: int = setting("The most Received fields before mail counts as looping.", 50, least=1)
+    hops: int = setting(
+        "The most Received fields before mail counts as looping; RFC 5321 §6.3 wants at least 100.", 100, least=1
+    )
     line: Size = setting("The longest command line.", Size(4096), unit="size", least=512)
     junk_commands: int = setting("Commands without effect in a session before 421.", 100, least=1)
     errors: int = setting("Refused commands in a session before 421.", 20, least=1)
@@ -206,7 +208,7 @@ class Limits:
         unit="duration",
     )
     content_rate: Size = setting(
-        "The octets a second below which content is given up, after a minute.", Size(100), unit="size"
+        "The octets a second below which content is given up, after a minute.", Size(100), unit="size", least=1
     )
     session_deadline: Duration = setting("How long one session may last.", Duration(2 * HOUR), unit="duration")
     memory: Size = setting(

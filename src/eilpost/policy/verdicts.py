@@ -33,7 +33,7 @@ EARLY: Final = reply(554, "5.5.0", "You spoke before you were greeted")
 NO_MEMORY: Final = reply(452, "4.3.1", "Too much mail at once, try again later")
 NO_SPACE: Final = reply(452, "4.3.1", "Not enough storage, try again later")
 CLOSED: Final = reply(451, "4.3.0", "Mail cannot be stored now, try again later")
-INTERNAL: Final = reply(451, "4.3.0", "Something went wrong here, try again later")
+INTERNAL: Final = reply(421, "4.3.0", "Something went wrong here, try again later")  # RFC 5321 §3.8: closing
 
 HEADER_TOO_BIG: Final = reply(552, "5.3.4", "The header is bigger than the limit")
 LOOPING: Final = reply(554, "5.4.6", "Too many hops: the message is looping")

@@ -67,9 +67,9 @@ class Session:
     """A connected client, from greeting to farewell."""
 
     __slots__ = (
-        "_accepted", "_content_came", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id", "_junk",
-        "_last", "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_patience", "_refusal", "_role",
-        "_stream", "_transaction", "_waiting", "client",
+        "_accepted", "_content_came", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id",
+        "_junk", "_last", "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_patience", "_refusal",
+        "_role", "_stream", "_transaction", "_waiting", "client",
     )  # fmt: skip
 
     def __init__(
