@@ -186,7 +186,7 @@ def test_aliases_are_checked(call: Run, config_file: Path) -> None:
     result = call("-bi")
     assert (result.code, "line 1" in result.err) == (78, True)
     aliases.unlink()
-    assert call("-bi").code == 75
+    assert call("-bi").code == 78
 
 
 def _process(config_file: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
