@@ -84,16 +84,18 @@ class Quit:
 
 @value(frozen=True, slots=True)
 class Verify:
-    """VRFY with its argument as given."""
+    """VRFY with its argument as given; ``smtputf8`` allows a reply in UTF-8 (RFC 6531 §3.7.4.2)."""
 
     name: str
+    smtputf8: bool = False
 
 
 @value(frozen=True, slots=True)
 class Expand:
-    """EXPN with its argument as given."""
+    """EXPN with its argument as given; ``smtputf8`` allows a reply in UTF-8 (RFC 6531 §3.7.4.2)."""
 
     name: str
+    smtputf8: bool = False
 
 
 @value(frozen=True, slots=True)

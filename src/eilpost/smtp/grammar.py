@@ -12,7 +12,7 @@ import ipaddress
 import re
 from typing import Any, Final, NamedTuple
 
-from eilpost.mail.address import Address, AddressError, parse_domain, parse_local_part
+from eilpost.mail.address import MAX_LABEL, MAX_LOCAL_PART, Address, AddressError, parse_domain, parse_local_part
 from eilpost.mail.envelope import (
     NO_MAIL_PARAMETERS,
     NO_RCPT_PARAMETERS,
@@ -31,17 +31,16 @@ MAX_HELLO: Final = 255  # octets, RFC 5321 §4.5.3.1.2
 MAX_CHUNK_DIGITS: Final = 10  # F021: more octets than any message may have
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PLAIN_PATH = re.compile(
-    r"<([A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+)*)"
-    r"@([A-Za-z0-9](?:[A-Za-z0-9.\-]{0,61}[A-Za-z0-9])?)>",
-    re.ASCII,
-)
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
+_PLAIN_PATH = rf"<([{_ATEXT}]++(?:\.[{_ATEXT}]++)*+)@([A-Za-z0-9]++(?:[.\-][A-Za-z0-9]++)*+)>(?: ++|\Z)"
+_PLAIN_MAIL = re.compile(rf"[Ff][Rr][Oo][Mm]:{_PLAIN_PATH}", re.ASCII)
+_PLAIN_RCPT = re.compile(rf"[Tt][Oo]:{_PLAIN_PATH}", re.ASCII)
 _PATH = re.compile(r'<((?:"(?:[^"\\]|\\.)*"|[^"<>])*)>')
 _SOURCE_ROUTE = re.compile(r"@[^:\s,]+(?:,@[^:\s,]+)*:(?=.)")
 _BARE_PATH = re.compile(r"[^\s<>]+")
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*", re.ASCII)
 _VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]+")
-_HELLO_NAME = re.compile(r"[A-Za-z0-9_\u0080-\U0010ffff](?:[A-Za-z0-9_.\-\u0080-\U0010ffff]*)")
+_HELLO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*", re.ASCII)
 _CHUNK = re.compile(rf"([0-9]{{1,{MAX_CHUNK_DIGITS}}})(?: +(LAST))?", re.ASCII | re.IGNORECASE)
 
 
@@ -53,28 +52,29 @@ class SyntaxRefusal(Exception):
         self.reply = reply
 
 
-class CommandLine(NamedTuple):
-    """A line in two: the verb in capitals and the rest without surrounding space."""
+def parse_line(line: bytes) -> tuple[str, str]:
+    """The verb in capitals and the argument of a line without its CRLF.
 
-    verb: str
-    argument: str
-
-
-def parse_line(line: bytes) -> CommandLine:
-    """A line without its CRLF; SyntaxRefusal on control characters and broken UTF-8 (F057)."""
+    SyntaxRefusal on control characters and broken UTF-8, and on a verb beyond ASCII (F057).
+    """
     try:
-        text = line.decode("utf-8")
+        text = line.decode()
     except UnicodeDecodeError:
         raise SyntaxRefusal(replies.NOT_A_COMMAND) from None
     if not text.isprintable() and _CONTROL.search(text):
         raise SyntaxRefusal(replies.NOT_A_COMMAND)
     verb, _, argument = text.partition(" ")
-    return CommandLine(verb.upper(), argument.rstrip(" "))
+    if not verb.isascii():  # A long s in capitals is an S: what looks like a verb would be one.
+        raise SyntaxRefusal(replies.NOT_A_COMMAND)
+    return verb.upper(), argument.rstrip(" ")
 
 
 def parse_hello(argument: str) -> str:
-    """The name a peer gives itself: a domain, more loosely than RFC 5321 wants, or a literal."""
-    if len(argument.encode()) > MAX_HELLO:
+    """The name a peer gives itself: a domain, more loosely than RFC 5321 wants, or a literal.
+
+    It is ASCII, since SMTPUTF8 is not agreed on before the answer (RFC 6531 §3.7.1).
+    """
+    if len(argument) > MAX_HELLO:
         raise SyntaxRefusal(replies.BAD_HELLO)
     if argument.startswith("["):
         try:
@@ -97,16 +97,14 @@ def _loose_literal(argument: str) -> str:
 
 def parse_mail(argument: str, allowed: frozenset[str], *, typed: bool) -> tuple[ReversePath, MailParameters]:
     """``FROM:<reverse-path> parameters``; ``allowed`` holds the parameters we announced."""
+    found = _PLAIN_MAIL.match(argument)
+    mailbox = None if found is None else _plain(found)
+    if found is not None and mailbox is not None:
+        return ReversePath(mailbox), _mail_parameters(argument[found.end() :], allowed)
     path, rest = _after_keyword(argument, "FROM:", replies.NO_FROM, typed=typed)
-    found = _PLAIN_PATH.match(path)
-    if found is not None and found.end() == len(path):
-        if not rest:
-            return ReversePath(_plain(found, replies.BAD_REVERSE_PATH)), NO_MAIL_PARAMETERS
-    elif path == "<>":
-        if not rest:
-            return NULL_REVERSE_PATH, NO_MAIL_PARAMETERS
-        return NULL_REVERSE_PATH, _mail_parameters(rest, allowed)
-    parameters = _mail_parameters(rest, allowed) if rest else NO_MAIL_PARAMETERS
+    parameters = _mail_parameters(rest, allowed)
+    if path == "<>":
+        return NULL_REVERSE_PATH, parameters
     if not parameters.smtputf8 and not path.isascii():
         raise SyntaxRefusal(replies.NEEDS_SMTPUTF8)  # F058, RFC 6531 §3.5
     return ReversePath(_mailbox(path, replies.BAD_REVERSE_PATH)), parameters
@@ -116,16 +114,30 @@ def parse_rcpt(
     argument: str, allowed: frozenset[str], *, typed: bool, smtputf8: bool
 ) -> tuple[ForwardPath, RcptParameters]:
     """``TO:<forward-path> parameters``; ``smtputf8`` as the transaction's MAIL declared it."""
+    found = _PLAIN_RCPT.match(argument)
+    mailbox = None if found is None else _plain(found)
+    if found is not None and mailbox is not None:
+        return ForwardPath(mailbox), _rcpt_parameters(argument[found.end() :], allowed)
     path, rest = _after_keyword(argument, "TO:", replies.NO_TO, typed=typed)
-    parameters = _rcpt_parameters(rest, allowed) if rest else NO_RCPT_PARAMETERS
-    found = _PLAIN_PATH.match(path)
-    if found is not None and found.end() == len(path):
-        return ForwardPath(_plain(found, replies.BAD_FORWARD_PATH)), parameters
+    parameters = _rcpt_parameters(rest, allowed)
     if path.lower() == "<postmaster>":  # RFC 5321 §4.5.1
         return ForwardPath(Address("postmaster", "")), parameters
     if not smtputf8 and not path.isascii():
         raise SyntaxRefusal(replies.NEEDS_SMTPUTF8)
     return ForwardPath(_mailbox(path, replies.BAD_FORWARD_PATH)), parameters
+
+
+def parse_name(argument: str, *, smtputf8: bool) -> tuple[str, bool]:
+    """``string [SMTPUTF8]`` of VRFY and EXPN, RFC 6531 §3.7.4.2; ``smtputf8`` tells whether we announced it.
+
+    The second value says whether the reply may be UTF-8.
+    """
+    name, _, parameter = argument.rpartition(" ")
+    if smtputf8 and name and parameter.upper() == "SMTPUTF8":
+        return name.rstrip(" "), True
+    if not argument.isascii():
+        raise SyntaxRefusal(replies.NEEDS_SMTPUTF8)
+    return argument, False
 
 
 def _after_keyword(argument: str, keyword: str, refusal: Reply, *, typed: bool) -> tuple[str, str]:
@@ -147,11 +159,11 @@ def _after_keyword(argument: str, keyword: str, refusal: Reply, *, typed: bool) 
     return path, rest.strip(" ")
 
 
-def _plain(found: re.Match[str], refusal: Reply) -> Address:
-    # The expression holds a domain to 63 octets, so that no label can be longer.
+def _plain(found: re.Match[str]) -> Address | None:
+    """A path of the common kind, read at once; None leaves it to the whole grammar."""
     local_part, domain = found.groups()
-    if len(local_part) > 64 or ".." in domain or ".-" in domain or "-." in domain:
-        raise SyntaxRefusal(refusal)
+    if len(local_part) > MAX_LOCAL_PART or len(domain) > MAX_LABEL:
+        return None
     return Address(local_part, domain.lower())
 
 
@@ -172,10 +184,14 @@ def _mailbox(path: str, refusal: Reply) -> Address:
 
 
 def _mail_parameters(text: str, allowed: frozenset[str]) -> MailParameters:
+    if not text:
+        return NO_MAIL_PARAMETERS
     return MailParameters(**_parameters(text, allowed, MAIL_PARAMETERS))
 
 
 def _rcpt_parameters(text: str, allowed: frozenset[str]) -> RcptParameters:
+    if not text:
+        return NO_RCPT_PARAMETERS
     return RcptParameters(**_parameters(text, allowed, RCPT_PARAMETERS))
 
 

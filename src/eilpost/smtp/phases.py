@@ -53,7 +53,7 @@ def _whatever(phase: Phase) -> Moves:
     return MappingProxyType(dict.fromkeys(Severity, phase))
 
 
-_STAY: Final[Moves] = MappingProxyType({})
+STAY: Final[Moves] = MappingProxyType({})
 _POSITIVE, _TRANSIENT, _PERMANENT = Severity.POSITIVE, Severity.TRANSIENT, Severity.PERMANENT
 
 _ALWAYS: Final[dict[Verb, Moves]] = {
@@ -61,10 +61,10 @@ _ALWAYS: Final[dict[Verb, Moves]] = {
     Verb.HELO: on(_POSITIVE, Phase.READY),
     Verb.LHLO: on(_POSITIVE, Phase.READY),
     Verb.RSET: on(_POSITIVE, Phase.READY),  # RFC 5321 §4.1.1.5
-    Verb.NOOP: _STAY,
-    Verb.HELP: _STAY,
-    Verb.VRFY: _STAY,
-    Verb.EXPN: _STAY,
+    Verb.NOOP: STAY,
+    Verb.HELP: STAY,
+    Verb.VRFY: STAY,
+    Verb.EXPN: STAY,
     Verb.QUIT: on(_POSITIVE, Phase.CLOSED),
 }
 
@@ -73,12 +73,12 @@ _CHUNK: Final[Moves] = MappingProxyType({_POSITIVE: Phase.CHUNKS, _TRANSIENT: Ph
 PHASES: Final[Mapping[Phase, Mapping[Verb, Moves]]] = MappingProxyType(
     {
         Phase.GREETING: {},
-        Phase.HELLO: _ALWAYS | {Verb.RSET: _STAY},  # RFC 5321 §4.1.4: RSET before EHLO is allowed
+        Phase.HELLO: _ALWAYS | {Verb.RSET: STAY},  # RFC 5321 §4.1.4: RSET before EHLO is allowed
         Phase.READY: _ALWAYS | {Verb.MAIL: on(_POSITIVE, Phase.TRANSACTION)},
         Phase.TRANSACTION: _ALWAYS | {Verb.RCPT: on(_POSITIVE, Phase.RECIPIENTS)},
         Phase.RECIPIENTS: _ALWAYS
         | {
-            Verb.RCPT: _STAY,
+            Verb.RCPT: on(_POSITIVE, Phase.RECIPIENTS),  # arrives once more: each is counted
             Verb.DATA: on(Severity.INTERMEDIATE, Phase.CONTENT),
             Verb.BDAT: _CHUNK,
             Verb.CONTENT_END: _whatever(Phase.READY),  # BDAT LAST as the only chunk

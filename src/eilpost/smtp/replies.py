@@ -7,6 +7,7 @@ RFC 3463, RFC 5248; the numbers behind ``F`` are the cases of the fault catalogu
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from eilpost.mail.reply import Reply, reply
@@ -54,19 +55,16 @@ def bad_parameter(why: str) -> Reply:
     return reply(501, "5.5.4", why)
 
 
+@lru_cache(maxsize=512)  # the same few replies are said over and over
 def encode(answer: Reply, *, enhanced: bool = True) -> bytes:
     """The octets of a reply. The enhanced code stands on every line (RFC 2034 §4)."""
-    head = str(answer.code)
     tail = f"{answer.status} " if enhanced and answer.status else ""
-    lines = [_UNSAFE.sub("?", line) for line in answer.lines] or [""]
-    room = MAX_REPLY_LINE - len(head) - len(tail) - 3
-    if len(lines) == 1:
-        return f"{head} {tail}{_cut(lines[0], room)}\r\n".encode()
-    text = [f"{head}-{tail}{_cut(line, room)}\r\n" for line in lines[:-1]]
-    return ("".join(text) + f"{head} {tail}{_cut(lines[-1], room)}\r\n").encode()
+    room = MAX_REPLY_LINE - len(f"{answer.code}-{tail}\r\n")
+    *lines, last = [_safe(line)[:room] for line in answer.lines] or [""]
+    head = "".join([f"{answer.code}-{tail}{line}\r\n" for line in lines])
+    return f"{head}{answer.code} {tail}{last}\r\n".encode("ascii")
 
 
-def _cut(line: str, octets: int) -> str:
-    if len(line) * 4 <= octets:
-        return line
-    return line.encode()[:octets].decode(errors="ignore")
+def _safe(line: str) -> str:
+    """Replies are printable ASCII, whoever's text they quote (F082)."""
+    return line if line.isascii() and line.isprintable() else _UNSAFE.sub("?", line)

@@ -13,18 +13,18 @@ that a peer sends raises an exception.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from typing import Final
 
-from eilpost.mail.envelope import Body
+from eilpost.mail.envelope import Body, MailParameters
 from eilpost.mail.reply import Reply, Severity
+from eilpost.mail.value import value
 from eilpost.smtp import grammar, replies
-from eilpost.smtp.commands import COMMANDS, FOREIGN_VERBS, NOT_OFFERED, Argument, Dialect, Verb
+from eilpost.smtp.commands import COMMANDS, FOREIGN_VERBS, NOT_OFFERED, Argument, Command, Dialect, Verb
 from eilpost.smtp.content import DotReader, TextChunks
 from eilpost.smtp.errors import LocalProtocolError
 from eilpost.smtp.events import (
+    NEED_DATA,
     ChunkEnd,
     Content,
     ContentEnd,
@@ -35,6 +35,7 @@ from eilpost.smtp.events import (
     Hello,
     Help,
     Mail,
+    NeedData,
     Noop,
     Quit,
     Rcpt,
@@ -43,25 +44,21 @@ from eilpost.smtp.events import (
     Verify,
 )
 from eilpost.smtp.extensions import ALL, parameters_of
-from eilpost.smtp.phases import PHASES, Phase, follow
+from eilpost.smtp.phases import PHASES, STAY, Moves, Phase
+
+__all__ = ["DISCARD_FACTOR", "LINE_DISCARD_FACTOR", "NEED_DATA", "NeedData", "ServerConnection", "ServerSettings"]
 
 LINE_DISCARD_FACTOR: Final = 16
 """A line without an end is read and thrown away up to so many times its limit, then cut (F046)."""
+
+LINE_KEPT: Final = 80
+"""So many octets of a line that is thrown away are told."""
 
 DISCARD_FACTOR: Final = 4
 """Content above the limit is read and thrown away up to so many times the limit, then cut (F054)."""
 
 
-class NeedData(Enum):
-    """The machine has nothing to say until more octets come."""
-
-    NEED_DATA = "need data"
-
-
-NEED_DATA: Final = NeedData.NEED_DATA
-
-
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ServerSettings:
     """What one listener's machines have in common; limits are octets.
 
@@ -78,52 +75,33 @@ class ServerSettings:
 
     def keywords(self) -> tuple[str, ...]:
         """What EHLO announces, a line each."""
-        arguments = {"SIZE": f"SIZE {self.message_size}", "LIMITS": " ".join(("LIMITS", *self.limits))}
-        offered = sorted(self.extensions - (set() if self.limits else {"LIMITS"}))
-        return tuple(arguments.get(keyword, keyword) for keyword in offered)
-
-
-class _Mode(Enum):
-    """What the next octets are."""
-
-    LINE = "line"
-    CONTENT = "content"
-    CHUNK = "chunk"
+        return _keywords(self)
 
 
 class ServerConnection:
     """One session seen from the server; feed it, ask it, answer it."""
 
     __slots__ = (
-        "_awaiting",
-        "_buffer",
-        "_chunk",
-        "_chunk_left",
-        "_discarded",
-        "_eof",
-        "_fault",
-        "_mail_allowed",
-        "_mode",
-        "_next",
-        "_offered",
-        "_rcpt_allowed",
-        "_reader",
-        "_recipients",
-        "_settings",
-        "_size",
-        "_smtputf8",
-        "_text",
-        "phase",
-    )
+        "_awaiting", "_buffer", "_chunk", "_chunk_left", "_commands", "_discarded", "_eof", "_fault", "_line",
+        "_mail_allowed", "_moves", "_offered", "_rcpt_allowed", "_read", "_reader", "_recipients", "_settings", "_size",
+        "_smtputf8", "_start", "_text", "phase",
+    )  # fmt: skip
 
     def __init__(self, settings: ServerSettings) -> None:
         self.phase = Phase.GREETING
         self._settings = settings
-        self._buffer = bytearray()
+        self._commands = _COMMANDS_OF[settings.dialect]
+        # Octets that are not understood yet begin at ``_start``. When there are none the buffer
+        # is empty: what was read is not kept alive, and what comes is not copied.
+        self._buffer = b""
+        self._start = 0
         self._eof = False
-        self._mode = _Mode.LINE
+        # What the next octets are: the function that reads them.
+        self._read: Callable[[ServerConnection], Event | None] = ServerConnection._read_nothing
+        # The event that awaits a reply, and where the reply may lead.
         self._awaiting: Event | None = None
-        self._next: Event | None = None
+        self._moves = STAY
+        self._line = b""
         self._discarded = 0
         self._reader = _NO_READER
         self._chunk = _NO_CHUNK
@@ -147,7 +125,7 @@ class ServerConnection:
     @property
     def buffered(self) -> int:
         """Octets received and not yet understood."""
-        return len(self._buffer)
+        return len(self._buffer) - self._start
 
     @property
     def accepted_recipients(self) -> int:
@@ -156,186 +134,253 @@ class ServerConnection:
 
     def receive_data(self, octets: bytes) -> None:
         """What the peer sent; an empty string says that it will send no more."""
-        if octets:
-            self._buffer += octets
-        else:
+        if not octets:
             self._eof = True
+        elif self._buffer:
+            self._buffer = self._buffer[self._start :] + octets
+            self._start = 0
+        else:
+            self._buffer = bytes(octets)
 
     def next_event(self) -> Event | NeedData:
         """The next thing the peer said. LocalProtocolError while a reply is due."""
         if self._awaiting is not None:
             raise LocalProtocolError(f"a reply to {type(self._awaiting).__name__} is due first")
-        event = self._read()
+        event = self._read(self)
         if event is None:
             return _DISCONNECTED if self._eof else NEED_DATA
         if type(event) is not Content:
             self._awaiting = event
         return event
 
-    def _read(self) -> Event | None:
-        if self._next is not None:
-            event, self._next = self._next, None
-            return event
-        if self.phase is Phase.CLOSED or self.phase is Phase.GREETING:
-            return None
-        if self._mode is _Mode.LINE:
-            return self._read_line() if self._buffer else None
-        if self._mode is _Mode.CONTENT:
-            return self._read_content() if self._buffer else None
-        return self._read_chunk()
+    def _read_nothing(self) -> Event | None:
+        """Before the greeting nothing is read; after the end nothing is kept (F017)."""
+        if self.phase is Phase.CLOSED:
+            self._consume(len(self._buffer))
+        return None
+
+    def _consume(self, end: int) -> None:
+        if end < len(self._buffer):
+            self._start = end
+        else:
+            self._buffer = b""
+            self._start = 0
+
+    def _refuse(self, line: bytes, reply: Reply, moves: Moves = STAY) -> Refused:
+        self._moves = moves
+        return Refused(line, reply, fatal=moves is _CLOSE)
 
     # --- lines
 
+    def _read_first_line(self) -> Event | None:
+        """The first octets tell whether the peer speaks TLS, in which no line end may ever come (F028)."""
+        first = self._buffer[self._start : self._start + len(_TLS)]
+        if first == _TLS:
+            return self._refuse(_TLS, replies.OTHER_PROTOCOL, _CLOSE)
+        if _TLS.startswith(first):
+            return None
+        self._read = ServerConnection._read_line
+        return self._read_line()
+
     def _read_line(self) -> Event | None:
-        buffer = self._buffer
-        end = buffer.find(b"\n")
-        if self._discarded or end > self._settings.line or (end < 0 and len(buffer) > self._settings.line):
-            return self._discard_line(end)
+        buffer, start = self._buffer, self._start
+        if not buffer:
+            return None
+        end = buffer.find(b"\n", start)
+        size = (end if end >= 0 else len(buffer)) - start
+        if size > self._settings.line or self._discarded:
+            return self._discard_line(end, size)
         if end < 0:
             return None
-        line = bytes(buffer[:end])
-        del buffer[: end + 1]
+        line = buffer[start:end]
+        self._consume(end + 1)
         if line[-1:] != b"\r":
             # RFC 5321 §2.3.8: a bare LF ends nothing, so what follows cannot be trusted.
-            return Refused(line, replies.BARE_LINE_END, fatal=True)
+            return self._refuse(line, replies.BARE_LINE_END, _CLOSE)
         return self._understand(line[:-1])
 
-    def _discard_line(self, end: int) -> Event | None:
+    def _discard_line(self, end: int, size: int) -> Event | None:
         """Reads on to the line's end without keeping it; one that never ends is cut off (F046)."""
-        if end >= 0:
-            del self._buffer[: end + 1]
-            self._discarded = 0
-            return Refused(b"", replies.LINE_TOO_LONG)
-        self._discarded += len(self._buffer)
-        self._buffer.clear()
-        if self._discarded > LINE_DISCARD_FACTOR * self._settings.line:
-            return Refused(b"", replies.ENDLESS_LINE, fatal=True)
-        return None
+        buffer, start = self._buffer, self._start
+        if not self._discarded:
+            self._line = buffer[start : start + LINE_KEPT]
+        if self._discarded + size > LINE_DISCARD_FACTOR * self._settings.line:
+            return self._refuse(self._line, replies.ENDLESS_LINE, _CLOSE)
+        if end < 0:
+            self._discarded += size - 1  # The last octet stays: it may be the CR before the LF.
+            self._consume(start + size - 1)
+            return None
+        self._discarded = 0
+        self._consume(end + 1)
+        if buffer[end - 1 : end] != b"\r":
+            return self._refuse(self._line, replies.BARE_LINE_END, _CLOSE)
+        return self._refuse(self._line, replies.LINE_TOO_LONG)
 
     def _understand(self, line: bytes) -> Event | None:
         try:
-            verb, argument = grammar.parse_line(line)
-            command = COMMANDS.get(verb)
-            if command is None or self._settings.dialect not in command.dialects:
-                return _refuse_unknown(verb, line)
-            if command.verb is Verb.BDAT:
-                return self._begin_chunk(line, argument)
-            if command.verb not in PHASES[self.phase]:
-                return Refused(line, self._out_of_order(command.verb))
-            if not argument:
-                if command.argument is Argument.REQUIRED:
-                    return Refused(line, _MISSING.get(command.verb, replies.NEEDS_ARGUMENT))
-            elif command.argument is Argument.NONE:
-                return Refused(line, replies.NO_ARGUMENT)
-            return _UNDERSTAND[command.verb](self, line, argument)
+            word, argument = grammar.parse_line(line)
+            command = self._commands.get(word)
+            if command is None:
+                return self._refuse_unknown(line, word)
+            verb = command.verb
+            if verb in _BEFORE_CONTENT:
+                if verb is Verb.BDAT:
+                    return self._begin_chunk(line, argument)
+                if self._buffer:
+                    # RFC 2920 §3.1: DATA is the last of its group. What follows was sent without
+                    # waiting for our word: it may be content, and must not be obeyed (F016).
+                    return self._refuse(line, replies.EARLY_TALKER, _CLOSE)
+            moves = PHASES[self.phase].get(verb)
+            if moves is None:
+                return self._refuse(line, self._out_of_order(verb))
+            if command.argument is (_NO_ARGUMENT if argument else _REQUIRED):
+                return self._refuse(line, replies.NO_ARGUMENT if argument else _MISSING[verb])
+            self._moves = moves
+            return _UNDERSTAND[verb](self, line, argument)
         except grammar.SyntaxRefusal as refusal:
-            return Refused(line, refusal.reply)
+            return self._refuse(line, refusal.reply)
+
+    def _refuse_unknown(self, line: bytes, word: str) -> Refused:
+        if word in FOREIGN_VERBS:
+            return self._refuse(line, replies.OTHER_PROTOCOL, _CLOSE)  # F027
+        return self._refuse(line, replies.NOT_OFFERED if word in NOT_OFFERED else replies.UNKNOWN)
 
     def _out_of_order(self, verb: Verb) -> Reply:
-        if verb is Verb.DATA and self.phase is Phase.TRANSACTION:
-            return replies.NO_RECIPIENTS  # RFC 5321 §3.3
+        if verb in _BEFORE_CONTENT and self.phase is Phase.TRANSACTION and self._settings.dialect is Dialect.SMTP:
+            return replies.NO_RECIPIENTS  # RFC 5321 §3.3; RFC 2033 §4.2 wants 503
         return replies.OUT_OF_ORDER
 
     def _mail(self, line: bytes, argument: str) -> Event:
         path, parameters = grammar.parse_mail(argument, self._mail_allowed, typed=self._settings.typed)
-        if parameters.body is Body.BINARY and "BINARYMIME" not in self._offered:
-            return Refused(line, replies.bad_parameter("BODY is 7BIT or 8BITMIME"))
-        if parameters.size is not None and parameters.size > self._settings.message_size:
-            return Refused(line, replies.TOO_BIG)  # RFC 1870 §6.1
+        self._forbid(parameters)
         self._smtputf8 = parameters.smtputf8
         self._text = None if parameters.body is Body.BINARY else TextChunks()
         return Mail(path, parameters)
 
+    def _forbid(self, parameters: MailParameters) -> None:
+        if parameters.body is Body.BINARY and "BINARYMIME" not in self._offered:
+            raise grammar.SyntaxRefusal(replies.bad_parameter("BODY is 7BIT or 8BITMIME"))
+        if parameters.size is not None and parameters.size > self._settings.message_size:
+            raise grammar.SyntaxRefusal(replies.TOO_BIG)  # RFC 1870 §6.1
+
     def _rcpt(self, line: bytes, argument: str) -> Event:
-        return Rcpt(
-            *grammar.parse_rcpt(argument, self._rcpt_allowed, typed=self._settings.typed, smtputf8=self._smtputf8)
+        path, parameters = grammar.parse_rcpt(
+            argument, self._rcpt_allowed, typed=self._settings.typed, smtputf8=self._smtputf8
         )
+        return Rcpt(path, parameters)
 
     def _data(self, line: bytes, argument: str) -> Event:
         if self._text is None:
-            return Refused(line, replies.BINARY_NEEDS_CHUNKS)  # F023
-        if self._buffer:
-            # RFC 2920 §3.1: DATA is the last of its group. What follows was sent without
-            # waiting for our word, so its author cannot know whether it is content (F016).
-            return Refused(line, replies.EARLY_TALKER, fatal=True)
-        return Data()
+            return self._refuse(line, replies.BINARY_NEEDS_CHUNKS)  # F023
+        return _DATA
+
+    def _verify(self, line: bytes, argument: str) -> Event:
+        return Verify(*grammar.parse_name(argument, smtputf8="SMTPUTF8" in self._offered))
+
+    def _expand(self, line: bytes, argument: str) -> Event:
+        return Expand(*grammar.parse_name(argument, smtputf8="SMTPUTF8" in self._offered))
 
     # --- content by DATA
 
-    def _read_content(self) -> Event | None:
-        piece = self._reader.read(self._buffer)
-        del self._buffer[: piece.consumed]
-        if piece.fault is not None:
-            return Refused(b"", piece.fault, fatal=True)
-        self._size += len(piece.octets)
-        if self._size > DISCARD_FACTOR * self._settings.message_size:
-            return Refused(b"", replies.TOO_BIG, fatal=True)
-        return self._hand_on(piece.octets, self._end_content() if piece.ended else None)
+    def _begin_content(self) -> None:
+        self._reader = DotReader()
+        self._read = ServerConnection._read_content
 
-    def _hand_on(self, octets: bytes, end: Event | None) -> Event | None:
-        """Content that may be kept, then the end; what is over the limit is thrown away."""
-        if not octets or self._fault is not None or self._size > self._settings.message_size:
-            return end
-        self._next = end
-        return Content(octets)
+    def _read_content(self) -> Event | None:
+        if not self._buffer:
+            return None
+        piece = self._reader.read(self._buffer[self._start :])
+        self._consume(self._start + piece.consumed)
+        content = self._hand_on(piece.octets)
+        self._fault = piece.fault
+        if self._size > DISCARD_FACTOR * self._settings.message_size:
+            self._fault = replies.TOO_BIG
+        if self._fault is not None:
+            self._read = ServerConnection._break_off
+        elif piece.ended:
+            self._read = ServerConnection._end_content
+        return content or self._read(self)
+
+    def _hand_on(self, octets: bytes) -> Content | None:
+        """Content that may be kept; what is over the limit is counted and thrown away."""
+        self._size += len(octets)
+        excess = self._size - self._settings.message_size
+        if excess > 0:
+            octets = octets[: max(0, len(octets) - excess)]
+        return Content(octets) if octets else None
+
+    def _break_off(self) -> Event:
+        assert self._fault is not None
+        return self._refuse(b"DATA", self._fault, _CLOSE)
 
     def _end_content(self) -> Event:
-        self._mode = _Mode.LINE
-        refusal = replies.TOO_BIG if self._size > self._settings.message_size else self._fault
-        return ContentEnd(self._size, refusal)
+        self._read = ServerConnection._read_line
+        self._moves = PHASES[self.phase][Verb.CONTENT_END]
+        return ContentEnd(self._size, self._content_refusal())
+
+    def _content_refusal(self) -> Reply | None:
+        return replies.TOO_BIG if self._size > self._settings.message_size else self._fault
 
     # --- content by BDAT
 
     def _begin_chunk(self, line: bytes, argument: str) -> Event | None:
         """RFC 3030 §2: the octets follow whatever the answer will be, and are taken first (F020)."""
-        if "CHUNKING" not in self._offered:
-            return Refused(line, replies.NOT_OFFERED, fatal=True)
+        if "CHUNKING" not in self._settings.extensions:
+            return self._refuse(line, replies.NOT_OFFERED, _CLOSE)
         try:
-            self._chunk = grammar.parse_chunk(argument)
+            chunk = grammar.parse_chunk(argument)
         except grammar.SyntaxRefusal as refusal:
-            return Refused(line, refusal.reply, fatal=True)  # F021: where it ends, nobody knows
-        if self._chunk.size > DISCARD_FACTOR * self._settings.message_size:
-            return Refused(line, replies.TOO_BIG, fatal=True)
-        self._chunk_left = self._chunk.size
-        self._mode = _Mode.CHUNK
-        return self._read_chunk()
+            return self._refuse(line, refusal.reply, _CLOSE)  # F021: where it ends, nobody knows
+        if self._size + chunk.size > DISCARD_FACTOR * self._settings.message_size:
+            return self._refuse(line, replies.TOO_BIG, _CLOSE)
+        self._line, self._chunk, self._chunk_left = line, chunk, chunk.size
+        may_come = Verb.BDAT in PHASES[self.phase] and "CHUNKING" in self._offered
+        self._read = ServerConnection._read_chunk if may_come else ServerConnection._skip_chunk
+        return self._read(self)
+
+    def _take_of_chunk(self) -> bytes:
+        octets = self._buffer[self._start : self._start + self._chunk_left]
+        self._consume(self._start + len(octets))
+        self._chunk_left -= len(octets)
+        return octets
+
+    def _skip_chunk(self) -> Event | None:
+        self._take_of_chunk()
+        if self._chunk_left:
+            return None
+        self._read = ServerConnection._read_line
+        return self._refuse(self._line, self._out_of_order(Verb.BDAT))
 
     def _read_chunk(self) -> Event | None:
-        octets = bytes(self._buffer[: self._chunk_left])
-        del self._buffer[: len(octets)]
-        self._chunk_left -= len(octets)
+        octets = self._take_of_chunk()
         ended = self._chunk_left == 0
-        if Verb.BDAT not in PHASES[self.phase]:
-            return self._refuse_chunk() if ended else None
-        self._size += len(octets)
-        if self._text is not None and self._fault is None:
-            self._fault = self._text.check(octets, last=ended and self._chunk.last)
-        if self._size > DISCARD_FACTOR * self._settings.message_size:
-            return Refused(b"", replies.TOO_BIG, fatal=True)
-        return self._hand_on(octets, self._end_chunk() if ended else None)
-
-    def _refuse_chunk(self) -> Event:
-        self._mode = _Mode.LINE
-        return Refused(b"BDAT", self._bad_phase_for_chunk())
-
-    def _bad_phase_for_chunk(self) -> Reply:
-        return replies.NO_RECIPIENTS if self.phase is Phase.TRANSACTION else replies.OUT_OF_ORDER
+        if self._fault is not None:
+            octets = b""
+        elif self._text is not None:
+            octets, self._fault = self._text.read(octets, last=ended and self._chunk.last)
+        content = self._hand_on(octets)
+        if ended:
+            self._read = ServerConnection._end_content if self._chunk.last else ServerConnection._end_chunk
+        return content or (self._read(self) if ended else None)
 
     def _end_chunk(self) -> Event:
-        if self._chunk.last:
-            return self._end_content()
-        self._mode = _Mode.LINE
-        if self._size > self._settings.message_size:
-            return Refused(b"BDAT", replies.TOO_BIG)
-        if self._fault is not None:
-            return Refused(b"BDAT", self._fault)
+        self._read = ServerConnection._read_line
+        moves = PHASES[self.phase][Verb.BDAT]
+        refusal = self._content_refusal()
+        if refusal is not None:
+            return self._refuse(self._line, refusal, moves)
+        self._moves = moves
         return ChunkEnd(self._chunk.size)
 
     # --- replies in, octets out
 
     def greet(self, reply: Reply) -> bytes:
         """The first words of the session: 220, or a refusal that closes it."""
-        self.phase = Phase.HELLO if reply.is_positive else Phase.CLOSED
+        if reply.is_positive:
+            self.phase = Phase.HELLO
+            self._read = ServerConnection._read_first_line
+        else:
+            self._shut()
         return replies.encode(reply)
 
     def hello_reply(self, greeting: str) -> Reply:
@@ -349,11 +394,11 @@ class ServerConnection:
         event = self._awaiting
         if event is None:
             raise LocalProtocolError("no reply is due")
-        copies = 1
+        octets = replies.encode(reply)
         if type(event) is ContentEnd and self._settings.dialect is Dialect.LMTP:
-            copies = self._recipients  # RFC 2033 §4.2: one for each accepted recipient
+            octets *= self._recipients  # RFC 2033 §4.2: one for each accepted recipient
         self._move(event, reply)
-        return replies.encode(reply) * copies
+        return octets
 
     def send_each(self, answers: Sequence[Reply]) -> bytes:
         """LMTP's answer to the content: one reply for each accepted recipient, in their order."""
@@ -365,40 +410,36 @@ class ServerConnection:
 
     def close(self, reply: Reply) -> bytes:
         """Ends the session out of turn, with 421 (RFC 5321 §3.8)."""
-        self.phase = Phase.CLOSED
-        self._awaiting = self._next = None
-        self._buffer.clear()
+        self._shut()
         return replies.encode(reply)
 
     def _move(self, event: Event, reply: Reply) -> None:
+        phase = Phase.CLOSED if reply.code == 421 else self._moves.get(reply.severity)
         self._awaiting = None
-        if reply.code == 421 or (type(event) is Refused and event.fatal):
-            self.phase = Phase.CLOSED
-            self._buffer.clear()
+        if phase is None:
             return
-        verb = _VERB_OF.get(type(event))
-        if verb is None:
-            self._move_by_special(event, reply)
-            return
-        before = self.phase
-        self.phase = after = follow(before, verb, reply.severity)
-        if verb is Verb.RCPT and reply.is_positive:
-            self._recipients += 1
-        elif after is Phase.CONTENT:
-            self._reader = DotReader()
-            self._mode = _Mode.CONTENT
-        elif after is Phase.READY and (before is not Phase.READY or verb is Verb.RSET):
-            self._forget_transaction()
-
-    def _move_by_special(self, event: Event, reply: Reply) -> None:
-        """Hello has three verbs; a refused chunk in the midst of chunks spoils the transaction."""
+        self.phase = phase
         if type(event) is Hello:
-            self.phase = follow(self.phase, event.verb, reply.severity)
-            if reply.is_positive:
-                self._forget_transaction()
-                self._offer(frozenset() if event.verb is Verb.HELO else self._settings.extensions)
-        elif type(event) is Refused and event.line == b"BDAT" and Verb.BDAT in PHASES[self.phase]:
-            self.phase = follow(self.phase, Verb.BDAT, Severity.PERMANENT)
+            self._offer(frozenset() if event.verb is Verb.HELO else self._settings.extensions)
+        arrive = _ARRIVE.get(phase)
+        if arrive is not None:
+            arrive(self)
+
+    def _count_recipient(self) -> None:
+        self._recipients += 1
+
+    def _shut(self) -> None:
+        self.phase = Phase.CLOSED
+        self._awaiting = None
+        self._read = ServerConnection._read_nothing
+        self._consume(len(self._buffer))
+
+
+@lru_cache(maxsize=64)
+def _keywords(settings: ServerSettings) -> tuple[str, ...]:
+    arguments = {"SIZE": f"SIZE {settings.message_size}", "LIMITS": " ".join(("LIMITS", *settings.limits))}
+    offered = sorted(settings.extensions - (set() if settings.limits else {"LIMITS"}))
+    return tuple(arguments.get(keyword, keyword) for keyword in offered)
 
 
 @lru_cache(maxsize=64)
@@ -406,19 +447,22 @@ def _allowed(extensions: frozenset[str]) -> tuple[frozenset[str], frozenset[str]
     return parameters_of("MAIL", extensions), parameters_of("RCPT", extensions)
 
 
-def _refuse_unknown(verb: str, line: bytes) -> Refused:
-    if verb in NOT_OFFERED:
-        return Refused(line, replies.NOT_OFFERED)
-    if verb in FOREIGN_VERBS or verb.startswith("\x16\x03"):
-        return Refused(line, replies.OTHER_PROTOCOL, fatal=True)  # F027
-    return Refused(line, replies.UNKNOWN)
-
+_TLS: Final = b"\x16\x03"  # a handshake record of any version, RFC 8446 §5.1
+_CLOSE: Final[Moves] = dict.fromkeys(Severity, Phase.CLOSED)
+_BEFORE_CONTENT: Final = frozenset({Verb.DATA, Verb.BDAT})
+# An enum's member is looked up by Python before 3.12; these are asked for with every line.
+_NO_ARGUMENT, _REQUIRED = Argument.NONE, Argument.REQUIRED
 
 _NO_READER: Final = DotReader()
 _NO_CHUNK: Final = grammar.Chunk(0, False)
 _DISCONNECTED: Final = Disconnected()
+_DATA: Final = Data()
 
-_MISSING: Final[Mapping[Verb, Reply]] = {
+_COMMANDS_OF: Final[Mapping[Dialect, Mapping[str, Command]]] = {
+    dialect: {verb: row for verb, row in COMMANDS.items() if dialect in row.dialects} for dialect in Dialect
+}
+
+_MISSING: Final[Mapping[Verb, Reply]] = dict.fromkeys(Verb, replies.NEEDS_ARGUMENT) | {
     Verb.HELO: replies.BAD_HELLO,
     Verb.EHLO: replies.BAD_HELLO,
     Verb.LHLO: replies.BAD_HELLO,
@@ -436,21 +480,15 @@ _UNDERSTAND: Final[Mapping[Verb, Callable[[ServerConnection, bytes, str], Event]
     Verb.RSET: lambda _, line, argument: Reset(),
     Verb.NOOP: lambda _, line, argument: Noop(),
     Verb.QUIT: lambda _, line, argument: Quit(),
-    Verb.VRFY: lambda _, line, argument: Verify(argument),
-    Verb.EXPN: lambda _, line, argument: Expand(argument),
+    Verb.VRFY: ServerConnection._verify,
+    Verb.EXPN: ServerConnection._expand,
     Verb.HELP: lambda _, line, argument: Help(argument),
 }
 
-_VERB_OF: Final[Mapping[type[Event], Verb]] = {
-    Mail: Verb.MAIL,
-    Rcpt: Verb.RCPT,
-    Data: Verb.DATA,
-    ChunkEnd: Verb.BDAT,
-    ContentEnd: Verb.CONTENT_END,
-    Reset: Verb.RSET,
-    Noop: Verb.NOOP,
-    Quit: Verb.QUIT,
-    Verify: Verb.VRFY,
-    Expand: Verb.EXPN,
-    Help: Verb.HELP,
+_ARRIVE: Final[Mapping[Phase, Callable[[ServerConnection], None]]] = {
+    Phase.READY: ServerConnection._forget_transaction,
+    Phase.RECIPIENTS: ServerConnection._count_recipient,
+    Phase.CONTENT: ServerConnection._begin_content,
+    Phase.CLOSED: ServerConnection._shut,
 }
+"""What happens when a reply leads to a phase, be it the one the session was in."""
