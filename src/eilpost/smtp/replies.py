@@ -58,13 +58,14 @@ def bad_parameter(why: str) -> Reply:
 @lru_cache(maxsize=512)  # the same few replies are said over and over
 def encode(answer: Reply, *, enhanced: bool = True) -> bytes:
     """The octets of a reply. The enhanced code stands on every line (RFC 2034 §4)."""
-    tail = f"{answer.status} " if enhanced and answer.status else ""
-    room = MAX_REPLY_LINE - len(f"{answer.code}-{tail}\r\n")
-    *lines, last = [_safe(line)[:room] for line in answer.lines] or [""]
-    head = "".join([f"{answer.code}-{tail}{line}\r\n" for line in lines])
-    return f"{head}{answer.code} {tail}{last}\r\n".encode("ascii")
+    code, tail = answer.code, f"{answer.status} " if enhanced and answer.status else ""
+    room = MAX_REPLY_LINE - len("250-\r\n") - len(tail)
+    if len(answer.lines) == 1:
+        return f"{code} {tail}{_safe(answer.lines[0], room)}\r\n".encode("ascii")
+    *lines, last = [_safe(line, room) for line in answer.lines] or [""]
+    return ("".join([f"{code}-{tail}{line}\r\n" for line in lines]) + f"{code} {tail}{last}\r\n").encode("ascii")
 
 
-def _safe(line: str) -> str:
-    """Replies are printable ASCII, whoever's text they quote (F082)."""
-    return line if line.isascii() and line.isprintable() else _UNSAFE.sub("?", line)
+def _safe(line: str, room: int) -> str:
+    """Replies are printable ASCII, whoever's words they quote (F082)."""
+    return (line if line.isascii() and line.isprintable() else _UNSAFE.sub("?", line))[:room]
