@@ -218,7 +218,13 @@ class System:
 
     def _home(self, address: Address) -> Path | None:
         account = self._directory.account(address)
-        return Path(self._config.server.data, "mail", place(account.address)) if account is not None else None
+        if account is not None:
+            home = account.address
+        elif address.is_postmaster:
+            home = Address("postmaster", address.domain)  # RFC 5321 §4.5.1: taken with or without an account
+        else:
+            return None
+        return Path(self._config.server.data, "mail", place(home))
 
     def _choose(self, address: Address, reroute: str) -> NextHop:
         return choose.choose(address, self._routes, reroute)
