@@ -43,7 +43,7 @@ class LoadClient:
         self._ledger = ledger
         self._port = port
         self._seed = seed
-        self._name = name
+        self.name = name
         self._numbers = itertools.count(1)
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,7 +85,7 @@ class LoadClient:
                 number = next(self._numbers)
                 if number > self._plan.limit:
                     return False
-                await self._message(f"{self._name}-{number}", source, reader, writer)
+                await self._message(f"{self.name}-{number}", source, reader, writer)
                 await asyncio.sleep(self._plan.pause)
             return False
         finally:

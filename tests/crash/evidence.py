@@ -16,6 +16,7 @@ _FAILED: Final = re.compile(
     rb"Final-Recipient: rfc822; ?([^\r\n]+)\r?\n(?:[^\r\n]+\r?\n)*?Action: failed", re.IGNORECASE
 )
 _REPORTED_ID: Final = re.compile(rb"^X-Ledger-Id: ([0-9a-z-]+)\r?$", re.MULTILINE)
+_MESSAGE_ID: Final = re.compile(rb"^Message-ID: *(<[^>\r\n]+>)", re.MULTILINE | re.IGNORECASE)
 _SQLITE: Final = b"SQLite format 3\x00"
 
 
@@ -58,6 +59,7 @@ class Collector:
         self._owners = tuple(owners)
         self._reports = reports
         self._remove = remove
+        self._reports_seen: set[bytes] = set()
 
     def _maildir(self, address: str) -> Path:
         local_part, _, domain = address.partition("@")
@@ -73,7 +75,17 @@ class Collector:
                 else:
                     self.evidence.foreign += 1
         for content in contents_in_maildir(self._maildir(self._reports), remove=self._remove):
-            self.evidence.reported += failures_in_report(content)
+            self._read_report(content)
+
+    def _read_report(self, content: bytes) -> None:
+        """A report is mail and may be delivered twice after a crash; a second report is another matter."""
+        found = _MESSAGE_ID.search(content)
+        name = found[1] if found else content
+        if name in self._reports_seen:
+            self.evidence.repeated_reports += 1
+            return
+        self._reports_seen.add(name)
+        self.evidence.reported += failures_in_report(content)
 
     def read_sink(self, taken: list[Taken]) -> None:
         """What a next hop took; the list is emptied."""

@@ -33,11 +33,15 @@ class Copy:
 
 @dataclass(slots=True)
 class Evidence:
-    """All that was found: delivered copies, recipients reported as failed, and what still waits in the queue."""
+    """All that was found: delivered copies, recipients reported as failed, and what still waits in the queue.
+
+    ``repeated_reports`` counts further copies of one and the same report: duplicates like any other.
+    """
 
     copies: list[Copy] = field(default_factory=list)
     reported: list[Pair] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
+    repeated_reports: int = 0
     foreign: int = 0
 
 
@@ -77,7 +81,7 @@ def judge(ledger: Mapping[str, Sent], evidence: Evidence) -> Verdict:
         lost=tuple(sorted(owed - copies.keys() - reports.keys() - kept)),
         phantoms=tuple(sorted(pair for pair in copies if not _may_exist(ledger, pair))),
         altered=tuple(sorted((c.id, c.recipient) for c in evidence.copies if _is_altered(ledger, c))),
-        duplicates=sum(copies.values()) - len(copies),
+        duplicates=sum(copies.values()) - len(copies) + evidence.repeated_reports,
         worst=max(copies.values(), default=0),
         reported_twice=tuple(sorted(pair for pair, times in reports.items() if times > 1)),
         waiting=len(evidence.waiting),

@@ -57,18 +57,31 @@ class Result:
     crashes: int
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    control: bool = False
 
     @property
     def passed(self) -> bool:
-        """Nothing was lost, invented or altered, and nothing else was found wrong."""
-        return self.verdict.sound and not self.faults
+        """Nothing was lost, invented or altered, and nothing else was found wrong.
+
+        The positive control is the other way round: it passes when its loss was seen.
+        """
+        return (bool(self.verdict.lost) if self.control else self.verdict.sound) and not self.faults
 
     def line(self) -> str:
         """One line for people."""
         v = self.verdict
         head = f"{self.name}: {'ok' if self.passed else 'FAILED'}: {self.rounds} rounds, {v.acknowledged} acknowledged"
         tail = f"lost {len(v.lost)}, duplicates {v.duplicates}, recovery at most {self.recovery:.2f} s"
-        details = [f"{len(v.phantoms)} phantoms", f"{len(v.altered)} altered"] if not v.sound else []
+        details = [
+            f"{len(pairs)} {what}: {pairs[:3]}"
+            for what, pairs in (
+                ("lost", v.lost),
+                ("phantoms", v.phantoms),
+                ("altered", v.altered),
+                ("reported twice", v.reported_twice),
+            )
+            if pairs
+        ]
         return "; ".join([f"{head}, {v.refused} refused, {v.unanswered} unanswered, {tail}", *details,
                           *self.notes, *self.faults])  # fmt: skip
 

@@ -106,6 +106,7 @@ class Sink:
         self.port = 0
         self._pipelining = pipelining
         self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def open(self, port: int = 0) -> None:
         """Listens; on the same port again after ``close``."""
@@ -113,15 +114,19 @@ class Sink:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Listens no more; open sessions go on until the peer ends them."""
+        """Is away: listens no more, and resets what is open."""
         if self._server is not None:
             self._server.close()
             self._server = None
+        for writer in self._open:
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sessions += 1
+        self._open.add(writer)
         with contextlib.suppress(_Dropped, OSError, asyncio.IncompleteReadError):
             await _Session(self, reader, writer, self._pipelining).run()
+        self._open.discard(writer)
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()

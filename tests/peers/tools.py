@@ -145,9 +145,16 @@ class Service:
             return await self.kill()
 
     async def kill(self) -> int:
-        """SIGKILL to the whole group; the exit code."""
+        """SIGKILL to the whole group; the exit code, when the last of the group is gone."""
         self.signal(signal.SIGKILL)
-        return await self._process.wait()
+        code = await self._process.wait()
+        for _ in range(500):  # what ran under strace outlives it for a moment, with files open
+            try:
+                os.killpg(self._process.pid, 0)
+            except ProcessLookupError:
+                break
+            await asyncio.sleep(0.01)
+        return code
 
     def text(self) -> str:
         """All it has said."""
