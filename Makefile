@@ -17,9 +17,11 @@ INSTALL := $(PIP) install --require-hashes
 WHEEL_PYTHON := build/venv/bin/python
 PYTEST := $(WHEEL_PYTHON) -m pytest
 WORKERS ?= 2
-# Seconds for each fuzzer, rounds of the crash harness, and what else to tell pytest or the benchmarks.
+# These run alone, after the others: they need the machine, or measure time.
+HEAVY := slow or crash or interop
+# Seconds for each fuzzer, rounds of each crash experiment (else its own long run), and what else to tell a program.
 SECONDS_EACH ?= 300
-ROUNDS ?= 1000
+ROUNDS ?=
 ARGS ?=
 
 SOURCES = $(shell find src -name '*.py' -o -name py.typed) pyproject.toml README.md LICENSE
@@ -35,12 +37,12 @@ run: .venv/.run  ## the whole mail system in the foreground, with a demo domain 
 test: build/venv/.installed  ## all tests, on the built wheel; peers come from Debian
 	@scripts/peers
 	@rc=0; rm -rf build/reports; \
-	$(PYTEST) tests --ignore=tests/house -m "not slow" -n $(WORKERS) --junitxml=build/reports/fast.xml $(ARGS) || rc=$$?; \
-	$(PYTEST) tests --ignore=tests/house -m slow --junitxml=build/reports/slow.xml $(ARGS) || [[ $$? -eq 5 ]] || rc=1; \
+	$(PYTEST) tests --ignore=tests/house -m "not ($(HEAVY))" -n $(WORKERS) --junitxml=build/reports/quick.xml $(ARGS) || rc=$$?; \
+	$(PYTEST) tests --ignore=tests/house -m "$(HEAVY)" --junitxml=build/reports/heavy.xml $(ARGS) || [[ $$? -eq 5 ]] || rc=1; \
 	exit $$rc
 
 test-fast: .venv/.dev  ## the quick tests on the working tree: ARGS="tests/unit/smtp -x"
-	@$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) -q $(ARGS)
+	@$(BIN)/python -m pytest -m "not ($(HEAVY))" -n $(WORKERS) -q $(ARGS)
 
 bench: .venv/.dev  ## the benchmarks, beside the peers
 	@scripts/peers
@@ -71,13 +73,13 @@ reference: .venv/.dev  ## the reference in docs/, rendered from the tables again
 fuzz: .venv/.dev  ## the fuzzers, SECONDS_EACH seconds each
 	@for fuzzer in fuzz/[a-z]*.py; do echo "$$fuzzer"; $(BIN)/python "$$fuzzer" --seconds $(SECONDS_EACH) $(ARGS); done
 
-crash: .venv/.dev  ## the crash harness, ROUNDS rounds
+crash: .venv/.dev  ## the crash experiments, ROUNDS rounds each: ARGS="E1 E10 --seed 7"
 	@scripts/peers
-	EILPOST_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/crash -m "slow or crash" --timeout 0 $(ARGS)
+	$(BIN)/python -m tests.crash $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 
 coverage: .venv/.dev  ## branch coverage of the quick tests, in build/coverage/html
 	@rm -rf build/coverage; mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest -m "not slow" -q $(ARGS)
+	$(BIN)/coverage run -m pytest -m "not ($(HEAVY))" -q $(ARGS)
 	$(BIN)/coverage combine -q && $(BIN)/coverage html -q && $(BIN)/coverage report
 
 lock: .venv/.dev  ## pins the dependencies again; UPGRADE=1 for the newest

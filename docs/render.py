@@ -13,14 +13,13 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 from eilpost.cli import manual
-from eilpost.cli.main import NOUNS
 from eilpost.cli.main import eilpost as command_line
+from eilpost.cli.sendmail_flags import FLAGS, Takes
 from eilpost.config import reference
 from eilpost.config.schema import Limits
 from eilpost.config.settings import SETTINGS
@@ -245,9 +244,23 @@ def _constants() -> Iterable[Row]:
 
 def command_line_page() -> str:
     """Every command with its options and examples, and the exit codes."""
-    if not all(find_spec(row.module) for row in NOUNS.values()):
-        return page("The command line", "`eilpost NOUN [VERB] …`; every command has `--help`.")
     return page("The command line", "", manual.markdown(command_line).partition("\n")[2])
+
+
+def sendmail() -> str:
+    """The flags of sendmail."""
+    rows = ((code(f"-{row.letter}"), TAKES[row.takes], row.help) for row in FLAGS.values())
+    return page(
+        "eilpost-sendmail",
+        "What programs call to send mail: meant to be linked as `sendmail`, `mailq` and `newaliases`. It reads a "
+        "message on standard input, hands it to the running server, and ends when the message is durable there. When "
+        "the server does not answer it ends with 75, and who called tries again.",
+        "```sh\nprintf 'Subject: Hello\\n\\nMy first express mail.\\n' | eilpost-sendmail anna@example.test\n```\n",
+        table(("flag", "argument", "what it means"), rows),
+    )
+
+
+TAKES: Final = {Takes.NOTHING: "", Takes.ATTACHED: "may stick to it", Takes.ARGUMENT: "one"}
 
 
 def operations() -> str:
@@ -285,6 +298,7 @@ def rfcs() -> str:
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "command-line": command_line_page,
     "commands": commands,
+    "eilpost-sendmail": sendmail,
     "extensions": extensions,
     "journal": journal,
     "limits": limits,

@@ -12,6 +12,7 @@ import sys
 import time
 
 from eilpost.mail.address import Address
+from eilpost.mail.status import Status
 from eilpost.message import dates, dsn, encoded_words, submission, trace
 from eilpost.message.header import scan, without
 
@@ -19,7 +20,7 @@ REPORT = dsn.multipart(
     "Sorry.\n",
     dsn.DeliveryStatus(
         "mx.example",
-        (dsn.RecipientStatus("rfc822;b@x", dsn.Action.FAILED, dsn.Status(5, 1, 1), diagnostic="smtp; 550 no"),),
+        (dsn.RecipientStatus("rfc822;b@x", dsn.Action.FAILED, Status(5, 1, 1), diagnostic="smtp; 550 no"),),
     ),
     dsn.Returned(b"Subject: x\r\n\r\nHello\r\n", whole=True),
     token="t",

@@ -12,12 +12,14 @@ from typing import Final
 from tests.house.source import ROOT, SOURCE, committed
 
 CITATION: Final = re.compile(r"\bRFCs?\s+(\d{3,5})((?:(?:,| and|, and| or)\s+\d{4}\b(?!\s*§?\s*octets))*)")
+NAMED: Final = re.compile(r"_rfc_?(\d{3,5})")
 LISTED: Final = tomllib.loads((ROOT / "docs/rfc.toml").read_text())["rfc"]
 SUPPORT: Final = frozenset({"yes", "partial", "planned", "no"})
 
 
 def citations(text: str) -> Iterable[int]:
-    """The numbers in ``RFC 5321 §4.4`` and in ``RFC 6152 and 3030``."""
+    """The numbers in ``RFC 5321 §4.4``, in ``RFC 6152 and 3030`` and in ``test_rfc5321_section_4_4``."""
+    yield from map(int, NAMED.findall(text))
     for first, more in CITATION.findall(text):
         yield from map(int, [first, *re.findall(r"\d+", more)])
 
@@ -67,3 +69,4 @@ def test_the_list_is_in_order() -> None:
 def test_the_rule_sees_lists() -> None:
     """Several standards in one citation are seen."""
     assert list(citations("RFC 6152 and 3030 for BODY; RFC 3461–3464, RFC 5321 §4.5.3")) == [6152, 3030, 3461, 5321]
+    assert list(citations("def test_rfc8265_section_4_2()")) == [8265]

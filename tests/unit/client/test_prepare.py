@@ -43,7 +43,7 @@ def test_what_is_given_counts_more_than_the_header() -> None:
     """Sender and recipients may be given in every form."""
     address = Address("c", "c.example")
     for recipients in ("c@c.example", address, ["<c@c.example>"], [address], [Recipient(address)]):
-        parcel = prepare(HEADER + "\nx", address, recipients)
+        parcel = prepare(HEADER + "\nx", address, recipients)  # type: ignore[arg-type]
         assert (parcel.reverse_path.mailbox, parcel.recipients) == (address, (Recipient(address),))
     for null in ("", "<>"):
         assert prepare(HEADER + "\nx", null, None).reverse_path.is_null

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from eilpost.control import channel as module
 from eilpost.control.call import CallError, NotRunning, call
 from eilpost.control.channel import Channel, ControlSocketError
+from eilpost.control.operations import prepare
 from tests.unit.control.conftest import Office
 
 
@@ -106,7 +107,7 @@ def test_any_request_is_answered_with_items_or_an_error(line: bytes) -> None:
     """Whatever comes, the parser returns or says ValueError."""
     try:
         name, arguments = module._parse(line)
-        module.prepare(name, arguments)
+        prepare(name, arguments)
     except ValueError:
         pass
 

@@ -9,7 +9,7 @@ from eilpost.directory.passwords import PasswordError, hash_password, prepare
 
 
 def test_a_password_is_kept_as_argon2id() -> None:
-    """The hash is Argon2id, salted, and verifies the password alone."""
+    """The hash is Argon2id (RFC 9106), salted, and verifies the password alone."""
     one, other = hash_password("geheim"), hash_password("geheim")
     hasher = argon2.PasswordHasher()
 

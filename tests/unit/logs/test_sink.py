@@ -66,7 +66,12 @@ def test_the_format_may_be_json(file: int) -> None:
 def test_many_threads_may_write(file: int) -> None:
     """Events of several threads come whole."""
     sink = LogSink(fd=file, clock=clock)
-    threads = [threading.Thread(target=lambda: [sink(Warned("x" * 50)) for _ in range(200)]) for _ in range(4)]
+
+    def write() -> None:
+        for _ in range(200):
+            sink(Warned("x" * 50))
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

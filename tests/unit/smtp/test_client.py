@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from eilpost.mail.address import Address
 from eilpost.mail.envelope import NULL_REVERSE_PATH, Body, MailParameters, Notify, RcptParameters, Ret, ReversePath
+from eilpost.mail.reply import Reply
 from eilpost.mail.status import Status
 from eilpost.smtp.client import ClientConnection
 from eilpost.smtp.client_events import Answer, ClientEvent, Dismissal, Greeting
@@ -90,9 +91,7 @@ def test_a_whole_transaction() -> None:
     assert machine.phase is Phase.CLOSED
 
 
-def _reply(code: int, text: str) -> object:
-    from eilpost.mail.reply import Reply
-
+def _reply(code: int, text: str) -> Reply:
     return Reply(code, None, (text,))
 
 

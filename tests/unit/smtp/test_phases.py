@@ -73,7 +73,7 @@ def test_f050_mail_comes_once(phase: Phase) -> None:
     assert Verb.MAIL not in PHASES[phase]
 
 
-@pytest.mark.parametrize("phase", sorted(_HELLO_READY - {Phase.HELLO}, key=lambda phase: phase.value))
+@pytest.mark.parametrize("phase", sorted(_HELLO_READY - {Phase.HELLO}, key=str))
 @pytest.mark.parametrize("verb", [Verb.EHLO, Verb.HELO, Verb.LHLO, Verb.RSET])
 def test_f051_a_greeting_resets(phase: Phase, verb: Verb) -> None:
     """RFC 5321 §4.1.4: EHLO in mid-transaction is as RSET, when it is accepted."""

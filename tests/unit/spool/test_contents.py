@@ -162,7 +162,7 @@ async def test_a_damaged_file_is_set_aside(
             else:
                 assert await read(entry.message.content) == BIG
     assert seen == []
-    assert [item.message for item in notebook.named("set-aside")] == [bad.message.id]  # type: ignore[union-attr]
+    assert [item.message for item in notebook.named("set-aside")] == [bad.message.id]
     (listed,) = await spool.find(Filter(state=State.DAMAGED))
     assert listed.message.id == bad.message.id
     assert (await spool.stats()).recipients[State.DAMAGED] == 1
@@ -228,7 +228,7 @@ async def test_a_damaged_row_is_set_aside(directory: Path, notebook: Notebook, s
     spool = await opened(directory, notebook)
     claimed = await spool.claim(NOON, 10)
     assert [entry.message.id for entry in claimed] == [good.message.id]
-    assert [item.message for item in notebook.named("set-aside")] == [bad.message.id]  # type: ignore[union-attr]
+    assert [item.message for item in notebook.named("set-aside")] == [bad.message.id]
     assert (await spool.stats()).recipients[State.DAMAGED] == 1
     (listed,) = await spool.find(Filter(state=State.DAMAGED))
     assert listed.message.id == bad.message.id

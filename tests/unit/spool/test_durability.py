@@ -171,7 +171,7 @@ async def test_a_full_disk_refuses_and_recovers(small_disk: Path, notebook: Note
     claimed = await spool.claim(4e9, 5000)
     assert len(claimed) == number + 1
     await spool.settle([item for entry in claimed for item in settled(entry)])
-    assert [event.state for event in notebook.named("intake")][-1:] != ["closed"]  # type: ignore[union-attr]
+    assert [event.state for event in notebook.named("intake")][-1:] != ["closed"]
     await spool.close()
 
 
@@ -197,7 +197,7 @@ async def test_settling_goes_on_when_intake_is_full(small_disk: Path, notebook: 
                 break
             except SpoolFull:
                 await asyncio.sleep(0.05)
-    assert [event.state for event in notebook.named("intake")] == ["full", "open"]  # type: ignore[union-attr]
+    assert [event.state for event in notebook.named("intake")] == ["full", "open"]
     await spool.close()
 
 

@@ -456,7 +456,7 @@ async def test_group_commit_shares_syncs(directory: Path) -> None:
         answered.append(len(batch.done))  # type: ignore[attr-defined]
         deliver(batch)  # type: ignore[arg-type]
 
-    spool._writer._deliver = counting  # type: ignore[assignment]
+    spool._writer._deliver = counting
     await asyncio.gather(*[put(spool, b"%d" % number) for number in range(300)])
     assert sum(answered) == 300
     assert len(answered) < 30

@@ -53,7 +53,7 @@ async def together(spool: SqliteSpool, work: Work) -> list[object]:
         await asyncio.sleep(0)
     gate.set()
     await holding
-    return await asyncio.gather(*tasks, return_exceptions=True)
+    return list(await asyncio.gather(*tasks, return_exceptions=True))
 
 
 def kinds(results: list[object]) -> list[type]:
@@ -74,7 +74,7 @@ async def test_full_refuses_what_adds_and_does_the_rest(spool: SqliteSpool, note
     assert results[1] == "done"
     assert (await spool.stats()).messages == 0
     await put(spool, b"later")
-    assert [event.state for event in notebook.named("intake")] == ["full", "open"]  # type: ignore[union-attr]
+    assert [event.state for event in notebook.named("intake")] == ["full", "open"]
 
 
 async def test_full_for_all(spool: SqliteSpool) -> None:
@@ -105,7 +105,7 @@ async def test_a_failed_disk_closes_the_store(directory: Path, problem: Exceptio
     with pytest.raises(SpoolClosed):
         await spool._change(raising(problem, 0))
     assert len(told) == 1
-    assert [event.state for event in notebook.named("intake")] == ["closed"]  # type: ignore[union-attr]
+    assert [event.state for event in notebook.named("intake")] == ["closed"]
     await spool.close()
     spool = await opened(directory)
     assert (await spool.stats()).messages == 0
@@ -121,7 +121,7 @@ async def test_a_bug_in_the_writer_leaves_nobody_waiting(spool: SqliteSpool, not
     spool._writer._has_room = broken
     with pytest.raises(SpoolClosed, match="a bug"):
         await put(spool, b"x")
-    assert [event.state for event in notebook.named("intake")] == ["closed"]  # type: ignore[union-attr]
+    assert [event.state for event in notebook.named("intake")] == ["closed"]
 
 
 @pytest.mark.parametrize(

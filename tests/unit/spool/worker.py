@@ -62,7 +62,7 @@ async def main(directory: str, mode: str, count: str) -> None:
     say("open")
     await MODES[mode](spool, int(count))
     for event in notebook.named("intake"):
-        say("intake", event.state)  # type: ignore[union-attr]
+        say("intake", event.state)
     await spool.close()
     say("closed")
 
