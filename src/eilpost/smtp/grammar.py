@@ -8,7 +8,6 @@ colon, no brackets). This module is the only place that knows the difference.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any, Final, NamedTuple
 
@@ -90,8 +89,8 @@ def _loose_literal(argument: str) -> str:
     # Many clients greet with [::1], without the tag that RFC 5321 §4.1.3 wants. Nothing
     # is decided by the name, so nothing is gained by refusing it.
     try:
-        return f"[IPv6:{ipaddress.IPv6Address(argument.strip('[]'))}]"
-    except ValueError:
+        return parse_domain(f"[IPv6:{argument[1:]}")
+    except AddressError:
         raise SyntaxRefusal(replies.BAD_HELLO) from None
 
 

@@ -13,7 +13,7 @@ from eilpost.smtp.phases import PHASES, Phase, follow
 POSITIVE, INTERMEDIATE = Severity.POSITIVE, Severity.INTERMEDIATE
 TRANSIENT, PERMANENT = Severity.TRANSIENT, Severity.PERMANENT
 
-_HELLO_READY = {Phase.HELLO, Phase.READY, Phase.TRANSACTION, Phase.RECIPIENTS, Phase.CHUNKS, Phase.SPOILT}
+_HELLO_READY: set[Phase] = {Phase.HELLO, Phase.READY, Phase.TRANSACTION, Phase.RECIPIENTS, Phase.CHUNKS, Phase.SPOILT}
 
 
 def walk(*steps: tuple[Verb, Severity]) -> Phase:
