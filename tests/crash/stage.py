@@ -6,6 +6,7 @@ The ledger lies on another file system than the spool whenever the spool's is ma
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -138,6 +139,8 @@ class Stage:
     async def finish(self, name: str, rounds: int, *, drain: float = DRAIN) -> Result:
         """Drains the queue, stops the system, reads all evidence and judges."""
         left = await self.system.drained(drain)
+        if left:
+            await self._note_what_waits()
         code = await self.system.stop()
         self.expect(code == 0, f"exit {code} after SIGTERM")
         self.expect(left == 0, f"{left} messages are still queued after {drain:.0f} s")
@@ -150,6 +153,11 @@ class Stage:
         slowest = max(self.recoveries, default=0.0)
         self.expect(slowest <= RECOVERY, f"recovery took {slowest:.1f} s")
         return Result(name, rounds, verdict, slowest, self.crashes, tuple(self.notes), tuple(self.faults))
+
+    async def _note_what_waits(self) -> None:
+        """What is still queued is not lost."""
+        for row in json.loads(await self.system.command("queue", "list", "--json")):
+            self.collector.evidence.waiting.add(str(row["message_id"]).strip("<>").partition("@")[0])
 
     def amend(self, result: Result) -> Result:
         """The result with what was found wrong after it was made."""

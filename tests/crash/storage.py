@@ -78,11 +78,11 @@ async def _lay_the_store_out(scene: Stage) -> None:
 
 async def e18_disk_full(rounds: int, seed: int) -> Result:
     """E18: the disk fills while the next hop is away; 452 is said, and all is well again by itself."""
-    settings = {"spool.reserve": "1MB", "queue.retry": ["1s"]}
+    settings = {"spool.reserve": "8MB", "queue.retry": ["1s"]}
     plan = replace(ELSEWHERE, sizes=lambda source: source.randint(20_000, 60_000), patience=PATIENCE)
     with scratch("disk") as place:
         async with (
-            small_disk(place, size="12m") as disk,
+            small_disk(place, size="40m") as disk,
             stage(seed=seed, data=disk / "data", settings=settings, plan=plan) as scene,
         ):
             await scene.start()
@@ -95,7 +95,7 @@ async def e18_disk_full(rounds: int, seed: int) -> Result:
 async def _fill(scene: Stage, enough: int) -> None:
     """The next hop is away until so many messages were refused for want of room; then it is back."""
     await scene.sink.close()
-    load = scene.load(sessions=2, pause=0.0)
+    load = scene.load(sessions=2, pause=0.005)
     end = time.monotonic() + FILLING
     while _refused_by(scene, load) < enough and time.monotonic() < end:
         await asyncio.sleep(0.2)
