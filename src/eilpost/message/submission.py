@@ -29,11 +29,15 @@ class Trouble(Enum):
 
 @value(frozen=True, slots=True)
 class Repairs:
-    """What makes a submitted message complete: fields to put in front, spans to leave out."""
+    """What makes a submitted message complete: fields to put in front, spans to leave out.
+
+    ``message_id`` is the one that was added, empty when there was one.
+    """
 
     prefix: bytes
     cuts: tuple[Span, ...]
     troubles: tuple[Trouble, ...]
+    message_id: str = ""
 
 
 def repairs(header: Header, *, date: str, message_id: str) -> Repairs:
@@ -45,9 +49,11 @@ def repairs(header: Header, *, date: str, message_id: str) -> Repairs:
     added = []
     if not header.has(b"date"):
         added.append(f"Date: {date}\r\n")  # RFC 6409 §8.2
-    if not header.has(b"message-id"):
+    lacks_id = not header.has(b"message-id")
+    if lacks_id:
         added.append(f"Message-ID: {message_id}\r\n")  # RFC 6409 §8.3
-    return Repairs("".join(added).encode(), header.spans(*_BLIND), troubles(header))
+    prefix = "".join(added).encode()
+    return Repairs(prefix, header.spans(*_BLIND), troubles(header), message_id if lacks_id else "")
 
 
 def message_id(token: str, hostname: str) -> str:

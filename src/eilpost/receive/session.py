@@ -380,7 +380,7 @@ class Session:
             received=now,
             account=self.client.account,
             session=self._id,
-            message_id=_message_id(header),
+            message_id=_message_id(header) or transaction.repairs.message_id,
             prefix=trace.received(self._hop(transaction, draft.id, now)) + transaction.repairs.prefix,
             claim=house.ways.has_room(),
         )
