@@ -789,11 +789,11 @@ VERDICTS = st.lists(
     max_size=9,
 ).map(tuple)
 # DATA must be the last of its group, so how the input is cut behind it is the one cut that counts (F016).
-AFTER_DATA = re.compile(rb"(?i)(?<=data)( *\r\n)")
+AFTER_DATA = re.compile(rb"(?i)data[^\n]*\n")
 
 
 def groups(octets: bytes) -> list[bytes]:
-    """The octets cut behind each line that ends in DATA."""
+    """The octets cut behind each line that holds DATA."""
     edges = [0, *(found.end() for found in AFTER_DATA.finditer(octets)), len(octets)]
     return [octets[start:end] for start, end in pairwise(edges) if start < end]
 
