@@ -19,6 +19,7 @@ from eilpost.directory.store import Store
 from eilpost.journal import Event
 from eilpost.mail.address import parse_address
 from eilpost.receive.house import House
+from eilpost.spool.contract import Filter
 from eilpost.system import System, bind, prepare_data
 
 STRANGER: Final = "127.0.0.1"
@@ -115,6 +116,10 @@ class Caller:
         await self.send(content + b".\r\n")
         return await self.hear()
 
+    def half_close(self) -> None:
+        """Sends no more, and still hears."""
+        self.sock.shutdown(socket.SHUT_WR)
+
     def reset(self) -> None:
         """Ends the connection with RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
@@ -201,6 +206,19 @@ class Running:
         database = self.data / "spool" / "spool.db"
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             return int(connection.execute("SELECT count(*) FROM message").fetchone()[0])
+
+    async def stored(self) -> list[bytes]:
+        """The contents in the store, without our own Received field."""
+        found = []
+        for entry in await self.house.ways.spool.find(Filter()):
+            octets = b"".join([chunk async for chunk in entry.message.content.chunks()])
+            found.append(octets[octets.index(b"\r\n", octets.index(b"; ")) + 2 :])
+        return found
+
+    def add_account(self, address: str) -> None:
+        """As ``eilpost user add`` does beside the running server."""
+        with Store(self.data) as store:
+            store.add_account(parse_address(address), "", 0.0)
 
     def files(self) -> list[str]:
         """Content files in the spool."""
