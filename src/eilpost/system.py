@@ -41,7 +41,7 @@ from eilpost.net import daemon, listen
 from eilpost.net.clock import SystemClock
 from eilpost.net.dns import Resolver
 from eilpost.net.hosts import Hosts
-from eilpost.policy.peer import parse_networks
+from eilpost.policy.peer import fitting, parse_networks
 from eilpost.queue.manager import Manager
 from eilpost.receive.house import House, Ways
 from eilpost.receive.inquiry import Inquiry
@@ -58,6 +58,9 @@ SUBMIT_MODE: Final = 0o666
 UNIX_MODE: Final = 0o660
 GRACE: Final = 20.0
 """Seconds that sessions and attempts under way have to end; systemd waits 90."""
+
+FILES: Final = 65_536
+"""Open files that a system counts on when nobody says how many it may have."""
 
 REVERSE_BUDGET: Final = 2.0
 """Seconds to find a client's name in DNS (F133)."""
@@ -92,8 +95,16 @@ def _socket(endpoint: Endpoint, passed: list[socket.socket]) -> socket.socket:
 class System:
     """The running mail system."""
 
-    def __init__(self, config: Config, doors: Iterable[Door], journal: Journal, reread: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        doors: Iterable[Door],
+        journal: Journal,
+        reread: Callable[[], Config],
+        files: int = FILES,
+    ) -> None:
         self._config = config
+        self._files = files
         self._reread = reread
         self._doors = tuple(doors)
         self._journal = journal
@@ -155,7 +166,7 @@ class System:
         self._directory.close()
         self._directory = directory
         self._routes = choose.routes(config.domain, config.relay)
-        self._reception.reload(config.limits, parse_networks(config.relay.networks), self._inquiry(config))
+        self._reception.reload(fitting(config.limits, self._files), parse_networks(config.relay.networks), self._inquiry(config))
         self._journal(SystemChanged("reloaded"))
 
     async def _reload_for_operator(self) -> None:
@@ -202,7 +213,8 @@ class System:
             return await _verified_name(resolver, address)
 
         ways = Ways(spool, manager.has_room, accept, daemon.user_name, reverse if config.server.reverse_dns else None)
-        house = House(config.server.hostname, config.limits, self._inquiry(config), ways, self._journal)
+        limits = fitting(config.limits, self._files)
+        house = House(config.server.hostname, limits, self._inquiry(config), ways, self._journal)
         return Reception(house, parse_networks(config.relay.networks))
 
     def _agents(self, resolver: Resolver, data: Path) -> dict[Means, Agent]:

@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from eilpost.config.schema import Config
     from eilpost.system import System
 
-FILES_PER_CONNECTION: Final = 2
-"""Descriptors that one connection may need at once: its socket and a content file."""
-
-RESERVED_FILES: Final = 1024
-"""Descriptors for delivery, the store and logs, whatever comes in (F122)."""
-
 
 @click.command(epilog=example("eilpost serve -c /etc/eilpost/eilpost.toml", "eilpost serve --demo"))
 @config_option
@@ -63,6 +57,7 @@ def _run(config: Config, config_file: str | None, *, announce: Callable[[], None
     from eilpost.logs.sink import LogSink
     from eilpost.net import daemon
     from eilpost.net.listen import ListenError
+    from eilpost.policy.peer import FILES_PER_CONNECTION, RESERVED_FILES, fitting
     from eilpost.system import System, bind, prepare_data
 
     user = _user(config)
@@ -84,9 +79,10 @@ def _run(config: Config, config_file: str | None, *, announce: Callable[[], None
     try:
         if daemon.is_root() and config.server.user:
             journal(Warned("running as root", f"there is no user {config.server.user!r}; make it, or set server.user"))
-        if files < config.limits.connections + RESERVED_FILES:
-            journal(Warned("few open files allowed", f"{files}; raise LimitNOFILE or lower limits.connections"))
-        _loop(lambda: _serve(lambda: System(config, doors, journal, reread), announce))
+        room = fitting(config.limits, files).connections
+        if room < config.limits.connections:
+            journal(Warned("few open files allowed", f"{files}, so {room} connections at most; raise LimitNOFILE"))
+        _loop(lambda: _serve(lambda: System(config, doors, journal, reread, files), announce))
     finally:
         journal.close()
 

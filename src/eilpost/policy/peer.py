@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -23,6 +24,19 @@ CROWDED: Final = 0.8
 
 HURRY: Final = 0.1
 """Which part of its time a client keeps when it is crowded."""
+
+
+FILES_PER_CONNECTION: Final = 2
+"""Descriptors that one connection may need at once: its socket and a content file."""
+
+RESERVED_FILES: Final = 1024
+"""Descriptors for delivery, the store and logs, whatever comes in (F122)."""
+
+
+def fitting(limits: Limits, files: int) -> Limits:
+    """The limits with no more connections than so many open files can serve; the reserve is half of few."""
+    room = (files - min(RESERVED_FILES, files // 2)) // FILES_PER_CONNECTION
+    return limits if limits.connections <= room else replace(limits, connections=max(1, room))
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
