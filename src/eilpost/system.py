@@ -166,7 +166,9 @@ class System:
         self._directory.close()
         self._directory = directory
         self._routes = choose.routes(config.domain, config.relay)
-        self._reception.reload(fitting(config.limits, self._files), parse_networks(config.relay.networks), self._inquiry(config))
+        self._reception.reload(
+            fitting(config.limits, self._files), parse_networks(config.relay.networks), self._inquiry(config)
+        )
         self._journal(SystemChanged("reloaded"))
 
     async def _reload_for_operator(self) -> None:
