@@ -94,8 +94,8 @@ async def e41_broken_dialogues(rounds: int, seed: int) -> Result:
             for name, step, action in VARIANTS:
                 await _variant(scene, name, step, action)
         result = await scene.finish("E41 broken dialogues", rounds * len(VARIANTS))
-        allowed = sum(step is Step.REPLIED for _, step, _ in VARIANTS)
-        scene.expect(result.verdict.duplicates <= allowed * rounds, "duplicates where no 250 was lost")
+        # Not even after a reset behind the 250: what was answered is done (F144).
+        scene.expect(result.verdict.duplicates == 0, "duplicates where no 250 was lost")
         return scene.amend(result)
 
 

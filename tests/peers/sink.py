@@ -82,7 +82,7 @@ class _Dropped(Exception):
 
 @dataclass(slots=True)
 class _Transaction:
-    sender: str = ""
+    sender: str | None = None  # no MAIL was accepted
     recipients: list[str] = field(default_factory=list)
 
 
@@ -158,8 +158,11 @@ class _Session:
                 self._transaction = _Transaction()
                 await self._obey(Step.HELLO, text, self._hello(verb))
             case "MAIL":
-                self._transaction = _Transaction(sender=_path(text))
-                await self._obey(Step.MAIL, text, "250 2.1.0 sender ok")
+                self._transaction = _Transaction()
+                if await self._obey(Step.MAIL, text, "250 2.1.0 sender ok"):
+                    self._transaction.sender = _path(text)
+            case "RCPT" if self._transaction.sender is None:
+                await self._say("503 5.5.1 MAIL first")
             case "RCPT":
                 self._sink.attempts.append((time.time(), _path(text)))
                 if await self._obey(Step.RCPT, _path(text), "250 2.1.5 recipient ok"):
@@ -193,14 +196,14 @@ class _Session:
         if self._sink.lmtp:
             await self._take_each(transaction, content)
         else:
-            self._take(transaction.sender, tuple(transaction.recipients), content)
+            self._take(transaction.sender or "", tuple(transaction.recipients), content)
             await self._obey(Step.TAKEN, "", "250 2.0.0 taken")
         await self._misbehave(Step.REPLIED, "")
 
     async def _take_each(self, transaction: _Transaction, content: bytes) -> None:
         for recipient in transaction.recipients:
             if not await self._misbehave(Step.BETWEEN, recipient):
-                self._take(transaction.sender, (recipient,), content)
+                self._take(transaction.sender or "", (recipient,), content)
                 await self._obey(Step.TAKEN, recipient, "250 2.0.0 taken")
 
     def _take(self, sender: str, recipients: tuple[str, ...], content: bytes) -> None:
