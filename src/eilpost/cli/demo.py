@@ -39,6 +39,9 @@ name = "{DOMAIN}"
 
 [relay]
 networks = ["127.0.0.0/8"]
+
+[limits]
+connections = 1000
 """
 
 
