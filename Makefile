@@ -38,7 +38,7 @@ test: build/venv/.installed  ## all tests, on the built wheel; peers come from D
 	@scripts/peers
 	@rc=0; rm -rf build/reports; \
 	$(PYTEST) tests --ignore=tests/house -m "not ($(HEAVY))" -n $(WORKERS) --junitxml=build/reports/quick.xml $(ARGS) || rc=$$?; \
-	$(PYTEST) tests --ignore=tests/house -m "$(HEAVY)" --junitxml=build/reports/heavy.xml $(ARGS) || [[ $$? -eq 5 ]] || rc=1; \
+	$(PYTEST) tests --ignore=tests/house -m "$(HEAVY)" --durations=10 --junitxml=build/reports/heavy.xml $(ARGS) || [[ $$? -eq 5 ]] || rc=1; \
 	exit $$rc
 
 test-fast: .venv/.dev  ## the quick tests on the working tree: ARGS="tests/unit/smtp -x"
