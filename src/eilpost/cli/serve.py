@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
 import click
@@ -95,14 +95,14 @@ def _user(config: Config) -> str:
     return name if name and daemon.is_root() and daemon.user_exists(name) else ""
 
 
-def _loop(main: Callable[[], object]) -> None:
+def _loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """The fastest event loop there is; asyncio's own where uvloop is not installed."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main())  # type: ignore[arg-type]
+        asyncio.run(main())
     else:
-        uvloop.run(main())  # type: ignore[arg-type]
+        uvloop.run(main())
 
 
 async def _serve(make: Callable[[], System], announce: Callable[[], None] | None) -> None:
