@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +16,7 @@ from bench.rows import Contender, Destination
 from tests.peers.eilpost import Setup, eilpost
 from tests.peers.load import SmtpSink, smtp_sink
 from tests.peers.postfix import TUNED, delivering, holding, postfix, relaying
-from tests.peers.tools import PeerError, free_port
+from tests.peers.tools import PeerError
 
 ACCOUNT: Final = "anna@example.test"
 STRANGER: Final = "berta@elsewhere.example"
@@ -96,12 +97,20 @@ async def run_postfix(directory: Path, destination: Destination, *, log: bool) -
                 yield Running(server.port, ACCOUNT, _in_maildir(directory / "mail" / "anna"))
 
 
+def _silent_next_hop() -> socket.socket:
+    """Connections open there and are never greeted: what is accepted stays where it is, as under Postfix's HOLD."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    return listener
+
+
 @contextlib.asynccontextmanager
 async def run_eilpost(directory: Path, destination: Destination, *, log: bool) -> AsyncIterator[Running]:
     """Eilpost as it comes: one process, default settings but for the retry schedule."""
     async with contextlib.AsyncExitStack() as stack:
-        hop_port = free_port()  # nobody listens there: delivery is held back
-        settled = None
+        silence = stack.enter_context(_silent_next_hop())
+        hop_port, settled = silence.getsockname()[1], None
         if destination is Destination.SINK:
             hop = await stack.enter_async_context(smtp_sink(directory))
             hop_port, settled = hop.port, _in_sink(hop)
@@ -114,6 +123,7 @@ async def run_eilpost(directory: Path, destination: Destination, *, log: bool) -
         match destination:
             case Destination.QUEUE:
                 yield Running(system.port, STRANGER, _in_queue(system.queued))
+                silence.close()  # resets the attempts that wait for a greeting, so that it can stop
             case Destination.MAILDIR:
                 yield Running(system.port, ACCOUNT, _in_maildir(system.maildir(ACCOUNT)))
             case Destination.SINK:
