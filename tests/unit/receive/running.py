@@ -133,10 +133,14 @@ def dial(address: tuple[str, int], source: str = STRANGER) -> socket.socket:
     """A blocking socket that is connected, also while the server has not looked yet."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = socket.socket(family)
-    if family == socket.AF_INET:
-        sock.bind((source, 0))
     sock.settimeout(PATIENCE)
-    sock.connect(address)
+    try:
+        if family == socket.AF_INET:
+            sock.bind((source, 0))
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
