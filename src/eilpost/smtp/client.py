@@ -45,6 +45,7 @@ _LAST_IN_GROUP: Final = _HELLOS | {Verb.DATA, Verb.VRFY, Verb.EXPN, Verb.NOOP, V
 """Nothing may follow these before their answer is in (RFC 2920 §3.1)."""
 
 _FIRST_LINE_END: Final = b"\r\n"
+_HOPES: Final = dict.fromkeys(Verb, Severity.POSITIVE) | {Verb.DATA: Severity.INTERMEDIATE}
 
 
 class ClientConnection:
@@ -189,7 +190,8 @@ class ClientConnection:
             self.phase = Phase.CONTENT
         if self.phase is Phase.CONTENT:
             self._tail = _FIRST_LINE_END
-        self._look_ahead()
+        if severity is not _HOPES[verb] or moves is None:
+            self._look_ahead()  # an answer that was hoped for was reckoned with when the command was said
 
     def _look_ahead(self) -> None:
         ahead = self.phase
@@ -310,8 +312,9 @@ class ClientConnection:
         return octets
 
     def _check_offered(self, parameters: MailParameters | RcptParameters) -> None:
-        missing = lines.needed(parameters) - self.offer.keywords
-        if missing:
+        needed = lines.needed(parameters)
+        if not needed <= self.offer.keywords:
+            missing = needed - self.offer.keywords
             raise LocalProtocolError(f"the server does not offer {', '.join(sorted(missing))}")
 
 
@@ -319,7 +322,7 @@ def _hoped(phase: Phase, verb: Verb) -> Phase:
     moves = PHASES[phase].get(verb)
     if moves is None:
         return phase
-    return moves.get(Severity.INTERMEDIATE if verb is Verb.DATA else Severity.POSITIVE, phase)
+    return moves.get(_HOPES[verb], phase)
 
 
 def _verify(tail: bytes, octets: bytes) -> None:

@@ -94,16 +94,19 @@ def encode_utf8_address(address: str) -> str:
     return _NOT_QCHAR.sub(lambda found: rf"\x{{{ord(found[0]):02X}}}", address)
 
 
-def needed(parameters: MailParameters | RcptParameters) -> frozenset[str]:
+def needed(parameters: MailParameters | RcptParameters) -> set[str]:
     """The extensions that a peer must offer to be given these parameters."""
+    wanted = set()
     if isinstance(parameters, RcptParameters):
-        wants_dsn = parameters.notify is not None or parameters.orcpt is not None
-        return frozenset({"DSN"}) if wants_dsn else frozenset()
-    wanted = {
-        "SIZE": parameters.size is not None,
-        "8BITMIME": parameters.body in (Body.SEVEN_BIT, Body.EIGHT_BIT),
-        "BINARYMIME": parameters.body is Body.BINARY,
-        "SMTPUTF8": parameters.smtputf8,
-        "DSN": parameters.ret is not None or parameters.envid is not None,
-    }
-    return frozenset(keyword for keyword, is_wanted in wanted.items() if is_wanted)
+        if parameters.notify is not None or parameters.orcpt is not None:
+            wanted.add("DSN")
+        return wanted
+    if parameters.size is not None:
+        wanted.add("SIZE")
+    if parameters.body is not None:
+        wanted.add("BINARYMIME" if parameters.body is Body.BINARY else "8BITMIME")
+    if parameters.smtputf8:
+        wanted.add("SMTPUTF8")
+    if parameters.ret is not None or parameters.envid is not None:
+        wanted.add("DSN")
+    return wanted

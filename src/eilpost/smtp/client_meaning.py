@@ -85,12 +85,12 @@ def outcome_of(
     """The outcome that a result is for a recipient; ``dsn``: the host was given the sender's wishes."""
     found = meaning(result, success)
     return Outcome(
-        recipient=recipient.address,
-        fate=found.fate,
-        status=found.status,
-        diagnostic=found.diagnostic,
-        remote=None if isinstance(result, Unsuitable) else remote,
-        when=when,
+        recipient.address,
+        found.fate,
+        found.status,
+        found.diagnostic,
+        None if isinstance(result, Unsuitable) else remote,
+        when,
         dsn_passed_on=dsn and found.fate is success,
     )
 

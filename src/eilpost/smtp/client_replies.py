@@ -50,37 +50,31 @@ class ReplyReader:
 
     def next(self) -> RawReply | None:
         """The next whole reply, None while it is not all there; RemoteProtocolError if it is none."""
+        buffer = self._buffer
         while True:
             start = self._position
-            end = self._buffer.find(b"\n", start, start + MAX_LINE) + 1
+            end = buffer.find(b"\n", start, start + MAX_LINE) + 1
             if not end:
-                if len(self._buffer) - start >= MAX_LINE:
+                if len(buffer) - start >= MAX_LINE:
                     raise RemoteProtocolError(f"a line of a reply is longer than {MAX_LINE} octets")
                 return None
-            line = self._buffer[start:end]
             self._position = end
-            found = self._take(line)
+            line, is_last = _parse_line(buffer[start:end])
+            if is_last and not self._lines:
+                return line
+            found = self._collect(line, is_last, end - start)
             if found is not None:
                 return found
 
-    def _take(self, line: bytes) -> RawReply | None:
-        code = _CODES.get(line[:3])
-        mark = line[3:4]
-        if code is None or mark not in (b" ", b"-", b"\r"):
-            raise RemoteProtocolError(f"not a reply: {line[:80]!r}")
-        if line.find(b"\r") != len(line) - 2 or b"\0" in line:
-            raise RemoteProtocolError(f"a reply holds a bare CR, a bare LF or a NUL: {line[:80]!r}")
-        text = line[4:-2].decode("utf-8", "replace")
-        lines = self._lines
-        if mark != b"-" and not lines:
-            return RawReply(code, (text,))
-        self._bound(code, len(line))
-        lines.append(text)
-        if mark == b"-":
+    def _collect(self, line: RawReply, is_last: bool, octets: int) -> RawReply | None:
+        """One line of a reply of many."""
+        self._bound(line.code, octets)
+        self._lines += line.lines
+        if not is_last:
             return None
-        self._lines = []
+        lines, self._lines = self._lines, []
         self._octets = 0
-        return RawReply(code, tuple(lines))
+        return RawReply(line.code, tuple(lines))
 
     def _bound(self, code: int, octets: int) -> None:
         if self._lines and code != self._code:  # RFC 5321 §4.2.1
@@ -91,15 +85,26 @@ class ReplyReader:
             raise RemoteProtocolError(f"a reply is longer than {MAX_LINES} lines or {MAX_REPLY} octets")
 
 
+# Servers say the same few things to every command; at most 256 lines are remembered.
+@lru_cache(maxsize=256)
+def _parse_line(line: bytes) -> tuple[RawReply, bool]:
+    """A line as a reply, and whether it is the last one of its reply."""
+    code = _CODES.get(line[:3])
+    mark = line[3:4]
+    if code is None or mark not in (b" ", b"-", b"\r"):
+        raise RemoteProtocolError(f"not a reply: {line[:80]!r}")
+    if line.find(b"\r") != len(line) - 2 or b"\0" in line:
+        raise RemoteProtocolError(f"a reply holds a bare CR, a bare LF or a NUL: {line[:80]!r}")
+    return RawReply(code, (line[4:-2].decode("utf-8", "replace"),)), mark != b"-"
+
+
 def interpret(raw: RawReply, *, enhanced: bool) -> Reply:
     """The reply that ``raw`` is; its enhanced code, where one may stand, is taken off the lines.
 
     A code whose class contradicts the reply's first digit stays in the text: the digit decides
     (RFC 2034 §4).
     """
-    if len(raw.lines) == 1:
-        return _interpret_line(raw, enhanced)
-    return _interpret(raw, enhanced)
+    return _interpret_line(raw, enhanced) if len(raw.lines) == 1 else _interpret(raw, enhanced)
 
 
 def _interpret(raw: RawReply, enhanced: bool) -> Reply:
@@ -111,8 +116,7 @@ def _interpret(raw: RawReply, enhanced: bool) -> Reply:
     return Reply(raw.code, status, tuple(_without(spelled, line) for line in raw.lines))
 
 
-# Servers say the same few things to every command; at most 128 lines are remembered.
-_interpret_line = lru_cache(maxsize=128)(_interpret)
+_interpret_line = lru_cache(maxsize=256)(_interpret)
 
 
 def _without(spelled: str, line: str) -> str:

@@ -95,21 +95,22 @@ def negotiate(
     utf8 = _utf8(offer, reverse_path, wanted, traits, utf8_recipients=utf8_recipients)
     if isinstance(utf8, Unsuitable):
         return utf8
-    dsn = "DSN" in offer
+    keywords = offer.keywords
+    dsn = "DSN" in keywords
     parameters = MailParameters(
-        size=traits.size if "SIZE" in offer else None,
-        body=body,
-        smtputf8=utf8,
-        ret=wanted.ret if dsn else None,
-        envid=wanted.envid if dsn else None,
+        traits.size if "SIZE" in keywords else None,
+        body,
+        utf8,
+        wanted.ret if dsn else None,
+        wanted.envid if dsn else None,
     )
-    return Terms(parameters, "CHUNKING" in offer, dsn)
+    return Terms(parameters, "CHUNKING" in keywords, dsn)
 
 
 def _body(offer: Offer, wanted: MailParameters, traits: Traits) -> Body | Unsuitable | None:
     if traits.is_binary:
         return Body.BINARY if {"BINARYMIME", "CHUNKING"} <= offer.keywords else _NOT_BINARY
-    if "8BITMIME" not in offer:
+    if "8BITMIME" not in offer.keywords:
         return _NOT_8BIT if traits.has_8bit else None
     if traits.has_8bit:
         return Body.EIGHT_BIT
@@ -122,7 +123,7 @@ def _utf8(
 ) -> bool | Unsuitable:
     must = reverse_path.mailbox is not None and not reverse_path.mailbox.is_ascii
     must = must or (wanted.smtputf8 and traits.has_8bit_header)
-    if "SMTPUTF8" in offer:
+    if "SMTPUTF8" in offer.keywords:
         return must or wanted.smtputf8 or utf8_recipients
     return _NOT_UTF8 if must else False
 
