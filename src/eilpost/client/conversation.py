@@ -17,7 +17,7 @@ from eilpost.client.transcript import Tell, Transcript
 from eilpost.mail.next_hop import Host
 from eilpost.net.stream import Stream, connect, connect_unix
 from eilpost.smtp.client import ClientConnection
-from eilpost.smtp.client_events import Answer, Dismissal, Greeting
+from eilpost.smtp.client_events import Answer, ClientEvent, Dismissal, Greeting
 from eilpost.smtp.client_offer import Offer
 from eilpost.smtp.client_results import Answered, Cause, Lost, Stage
 from eilpost.smtp.client_transaction import (
@@ -32,7 +32,7 @@ from eilpost.smtp.client_transaction import (
 )
 from eilpost.smtp.commands import Dialect
 from eilpost.smtp.errors import RemoteProtocolError
-from eilpost.smtp.events import NEED_DATA
+from eilpost.smtp.events import NEED_DATA, NeedData
 from eilpost.smtp.phases import Phase
 
 T = TypeVar("T")
@@ -180,26 +180,29 @@ class Conversation:
             except StopIteration as done:
                 result: T = done.value
                 return result
-            if isinstance(step, bytes):
+            if isinstance(step, Stage):
+                event = self._next(step)
+                heard = event if isinstance(event, Answer) else await self._hear(step, event)
+            elif isinstance(step, bytes):
                 heard = None
-                await self._say(step)
-            elif isinstance(step, Stage):
-                heard = await self._hear(step)
+                if self._say(step):
+                    await self._drain()
             elif step is Want.CHUNK and chunks is not None:
                 heard = await anext(chunks, b"")
                 await self._heed()
 
-    async def _say(self, octets: bytes) -> None:
-        stream = self._stream
-        stream.write(octets)
+    def _say(self, octets: bytes) -> bool:
+        """Sends; True when the server is to take some of it before more is said."""
+        self._stream.write(octets)
         if self._transcript is not None:
             self._transcript.said(octets, is_content=self.machine.phase is Phase.CONTENT)
-        if not stream.is_congested:
-            return
+        return self._stream.is_congested
+
+    async def _drain(self) -> None:
         # A server that refuses content early stops reading it; what it said is heard next.
-        stream.deadline = min(self._loop.time() + self._limits[Stage.CONTENT], self._until)
+        self._stream.deadline = min(self._loop.time() + self._limits[Stage.CONTENT], self._until)
         try:
-            await stream.drain()
+            await self._stream.drain()
         except TimeoutError:
             raise Broken(Lost(Stage.CONTENT, Cause.TIMEOUT, "the server took nothing for too long")) from None
         except OSError as error:
@@ -208,35 +211,43 @@ class Conversation:
     async def _heed(self) -> None:
         """A server that speaks, or goes, in the middle of the content wants no more of it."""
         if self._stream.has_input or self._stream.at_eof:
-            raise Broken(Answered(Stage.CONTENT, (await self._hear(Stage.CONTENT)).reply))
+            raise Broken(await self._interruption())
 
     async def _last_words(self, error: OSError) -> Answered | Lost:
         """Why a connection broke while we spoke: the server's reply if it left one."""
         try:
-            return Answered(Stage.CONTENT, (await self._hear(Stage.CONTENT)).reply)
+            return await self._interruption()
         except Broken as broken:
             if isinstance(broken.result, Answered):
                 return broken.result
             return Lost(Stage.CONTENT, Cause.DROPPED, _why(error))
 
-    async def _hear(self, stage: Stage) -> Answer | Greeting:
-        machine, stream = self.machine, self._stream
-        due = 0.0
+    async def _interruption(self) -> Answered:
+        """What the server says in the middle of the content."""
+        return Answered(Stage.CONTENT, (await self._hear(Stage.CONTENT, self._next(Stage.CONTENT))).reply)
+
+    def _next(self, stage: Stage) -> ClientEvent | NeedData:
         try:
-            while (event := machine.next_event()) is NEED_DATA:
-                if not due:  # for the whole reply, not for each piece of it (F152)
-                    due = self._loop.time() + self._limits[stage]
-                    stream.deadline = due if stage is Stage.END else min(due, self._until)
-                octets = await stream.receive()
-                if self._transcript is not None:
-                    self._transcript.heard(octets)
-                machine.receive_data(octets)
-        except TimeoutError:
-            raise Broken(Lost(stage, Cause.TIMEOUT, "the server did not answer in time")) from None
-        except OSError as error:
-            raise Broken(Lost(stage, Cause.DROPPED, _why(error))) from None
+            return self.machine.next_event()
         except RemoteProtocolError as error:
             raise Broken(Lost(stage, Cause.PROTOCOL, f"the server broke the protocol ({error})")) from None
+
+    async def _hear(self, stage: Stage, event: ClientEvent | NeedData) -> Answer | Greeting:
+        """Waits for the server's word, where ``event`` is not it yet."""
+        if event is NEED_DATA:  # the limit is for the whole reply, not for each piece of it (F152)
+            due = self._loop.time() + self._limits[stage]
+            self._stream.deadline = due if stage is Stage.END else min(due, self._until)
+        while event is NEED_DATA:
+            try:
+                octets = await self._stream.receive()
+            except TimeoutError:
+                raise Broken(Lost(stage, Cause.TIMEOUT, "the server did not answer in time")) from None
+            except OSError as error:
+                raise Broken(Lost(stage, Cause.DROPPED, _why(error))) from None
+            if self._transcript is not None:
+                self._transcript.heard(octets)
+            self.machine.receive_data(octets)
+            event = self._next(stage)
         if isinstance(event, Answer | Greeting):
             return event
         if isinstance(event, Dismissal):

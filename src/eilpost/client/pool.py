@@ -23,8 +23,8 @@ class Pool(Generic[K]):
 
     def __init__(self, idle: float) -> None:
         self._idle = idle
-        self._by_key: dict[K, list[Conversation]] = {}
-        self._by_host: dict[Host, list[Conversation]] = {}
+        self._by_key: dict[K, dict[Conversation, None]] = {}
+        self._by_host: dict[Host, dict[Conversation, None]] = {}
         self._keys: dict[Conversation, K] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -41,9 +41,9 @@ class Pool(Generic[K]):
         """The same for a host, whatever it was kept for."""
         return self._take(self._by_host.get(host))
 
-    def _take(self, row: list[Conversation] | None) -> Conversation | None:
+    def _take(self, row: dict[Conversation, None] | None) -> Conversation | None:
         while row:
-            conversation = row[-1]
+            conversation = next(reversed(row))
             self._remove(conversation)
             if conversation.is_usable:
                 return conversation
@@ -57,8 +57,8 @@ class Pool(Generic[K]):
             return
         conversation.kept_until = self._loop.time() + self._idle
         self._keys[conversation] = key
-        self._by_key.setdefault(key, []).append(conversation)
-        self._by_host.setdefault(conversation.host, []).append(conversation)
+        _add(self._by_key, key, conversation)
+        _add(self._by_host, conversation.host, conversation)
         if self._timer is None:
             self._timer = self._loop.call_later(self._idle, self._sweep)
 
@@ -98,8 +98,16 @@ class Pool(Generic[K]):
 R = TypeVar("R", bound=Hashable)
 
 
-def _strike(rows: dict[R, list[Conversation]], key: R, conversation: Conversation) -> None:
+def _add(rows: dict[R, dict[Conversation, None]], key: R, conversation: Conversation) -> None:
+    row = rows.get(key)
+    if row is None:
+        rows[key] = {conversation: None}
+    else:
+        row[conversation] = None
+
+
+def _strike(rows: dict[R, dict[Conversation, None]], key: R, conversation: Conversation) -> None:
     row = rows[key]
-    row.remove(conversation)
+    del row[conversation]
     if not row:
         del rows[key]
