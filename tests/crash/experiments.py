@@ -47,6 +47,7 @@ EXPERIMENTS: Final[Mapping[str, Experiment]] = {
     "E2": Experiment(death.e2_kill_at_system_calls, 24, 400, (Need.TRACING,)),
     "I5": Experiment(death.i5_sync_before_promise, 20, 200, (Need.TRACING,)),
     "E5": Experiment(death.e5_sigterm_under_load, 6, 100),
+    "E5b": Experiment(hops.e5_sigterm_beside_silence, 2, 10),
     "E9": Experiment(death.e9_two_instances, 2, 10),
     "E10": Experiment(storage.e10_power_cut, 8, 200, (Need.MOUNTS,)),
     "E17": Experiment(storage.e17_lying_disk, 1, 3, (Need.MOUNTS, Need.TRACING)),

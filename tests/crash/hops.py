@@ -149,6 +149,21 @@ def _only_later(address: str) -> Faults:
     return faults
 
 
+async def e5_sigterm_beside_silence(rounds: int, seed: int) -> Result:
+    """E5: a next hop that never greets does not keep the system from stopping, and loses nothing by it."""
+    async with stage(seed=seed, plan=RELAYED) as scene:
+        scene.sink.faults = lambda step, detail: Wait(3600.0) if step is Step.CONNECTED else refusing(step, detail)
+        for number in range(rounds):
+            await scene.start()
+            await scene.send(10)
+            begin = time.monotonic()
+            code = await scene.system.stop()
+            scene.expect(code == 0, f"round {number + 1}: exit {code} after {time.monotonic() - begin:.0f} s")
+        scene.sink.faults = refusing
+        await scene.start()
+        return await scene.finish("E5b SIGTERM beside a silent next hop", rounds)
+
+
 async def e43_slow_peer(rounds: int, seed: int) -> Result:
     """E43: one next hop needs ten seconds for each step; mail for another is not delayed by it (I11)."""
     async with sink(lmtp=True, faults=lambda step, detail: Wait(10.0), digest=fingerprint) as tar:
