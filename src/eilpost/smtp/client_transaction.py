@@ -169,10 +169,13 @@ class Transaction:
         offer, parcel = self._machine.offer, self._parcel
         utf8 = False
         for position, recipient in enumerate(parcel.recipients):
+            if recipient.address.is_ascii:
+                self._sent.append(position)
+                continue
             unsuitable = suits(offer, recipient.address)
             if unsuitable is None:
                 self._sent.append(position)
-                utf8 = utf8 or not recipient.address.is_ascii
+                utf8 = True
             else:
                 self.results[position] = unsuitable
         if not self._sent:
@@ -200,7 +203,7 @@ class Transaction:
         machine, parcel = self._machine, self._parcel
         if not grouped:
             yield machine.mail(parcel.reverse_path, terms.parameters)
-        reply = (yield from self._hear(Stage.MAIL)).reply
+        reply = self._take((yield Stage.MAIL), Stage.MAIL).reply
         if not reply.is_positive:
             self.settle(Answered(Stage.MAIL, reply))
             return
@@ -208,7 +211,7 @@ class Transaction:
             if not grouped:
                 recipient = parcel.recipients[position]
                 yield machine.rcpt(recipient.address, terms.recipient_parameters(recipient.parameters))
-            reply = (yield from self._hear(Stage.RCPT)).reply
+            reply = self._take((yield Stage.RCPT), Stage.RCPT).reply
             if reply.is_positive:
                 self._accepted = True
             else:
@@ -218,16 +221,17 @@ class Transaction:
         """Hears the rest of the group; a lone dot where DATA was taken all the same (RFC 2920 §3.1)."""
         machine = self._machine
         while machine.awaiting is not None:
-            yield from self._hear(_STAGES[machine.awaiting])
+            stage = _STAGES[machine.awaiting]
+            self._take((yield stage), stage)
         if machine.phase is Phase.CONTENT:
             yield machine.end_content()
-            yield from self._hear(Stage.END)
+            self._take((yield Stage.END), Stage.END)
 
     def _data(self, octets: bytes | None, *, grouped: bool) -> Generator[Step, Heard, None]:
         machine, verified = self._machine, self._parcel.verified
         if not grouped:
             yield machine.data()
-        reply = (yield from self._hear(Stage.DATA)).reply
+        reply = self._take((yield Stage.DATA), Stage.DATA).reply
         if machine.phase is not Phase.CONTENT:
             self.settle(Answered(Stage.DATA, reply))
             return
@@ -246,7 +250,7 @@ class Transaction:
         else:
             while chunk := (yield from _next_chunk()):
                 yield machine.bdat(chunk, last=False)
-                reply = (yield from self._hear(Stage.CONTENT)).reply
+                reply = self._take((yield Stage.CONTENT), Stage.CONTENT).reply
                 if not reply.is_positive:
                     self.settle(Answered(Stage.CONTENT, reply))
                     return
@@ -256,7 +260,7 @@ class Transaction:
     def _end(self) -> Generator[Step, Heard, None]:
         """One answer for all; in LMTP one for each accepted recipient (RFC 2033 §4.2)."""
         while True:
-            answer = yield from self._hear(Stage.END)
+            answer = self._take((yield Stage.END), Stage.END)
             result = Answered(Stage.END, answer.reply)
             if not answer.reply.is_positive:
                 self.needs_reset = True
@@ -267,14 +271,13 @@ class Transaction:
             if self._machine.awaiting is not Verb.CONTENT_END:
                 return
 
-    def _hear(self, stage: Stage) -> Generator[Step, Heard, Answer]:
-        answer = yield stage
-        if not isinstance(answer, Answer):
+    def _take(self, heard: Heard, stage: Stage) -> Answer:
+        if not isinstance(heard, Answer):
             raise TypeError("a transaction is to be given answers")
         self.heard += 1
-        if answer.reply.code == 421:
-            raise _SessionEnded(Answered(stage, answer.reply))
-        return answer
+        if heard.reply.code == 421:
+            raise _SessionEnded(Answered(stage, heard.reply))
+        return heard
 
 
 def _next_chunk() -> Generator[Step, Heard, bytes]:
