@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from eilpost.deliver.meaning import is_too_many, may_go_elsewhere, to_tell
 from eilpost.mail.envelope import Recipient
@@ -21,7 +20,6 @@ class _Final:
     dsn: bool
 
 
-@dataclass(slots=True)
 class Errand:
     """The recipients of one job, on their way to an outcome each.
 
@@ -29,13 +27,13 @@ class Errand:
     that a host was ready to talk.
     """
 
-    recipients: Sequence[Recipient]
-    reached: bool = False
-    pending: list[int] = field(init=False)
-    _final: dict[int, _Final] = field(init=False, default_factory=dict)
+    __slots__ = ("_final", "pending", "reached", "recipients")
 
-    def __post_init__(self) -> None:
-        self.pending = list(range(len(self.recipients)))
+    def __init__(self, recipients: Sequence[Recipient]) -> None:
+        self.recipients = recipients
+        self.reached = False
+        self.pending = list(range(len(recipients)))
+        self._final: dict[int, _Final] = {}
 
     def batch(self, offer: Offer, most: int) -> list[int]:
         """The recipients of the next transaction, as many as both sides want (RFC 9422)."""
@@ -54,7 +52,7 @@ class Errand:
     def note(self, batch: Sequence[int], results: Sequence[Result], *, remote: str, dsn: bool) -> None:
         """A transaction's results. Who may go elsewhere, or again here, stays pending."""
         # Where all are refused so, it was no limit of the transaction, and trying again would not end.
-        partly = any(not is_too_many(result) for result in results)
+        partly = not all(map(is_too_many, results))
         over = set()
         for position, result in zip(batch, results, strict=True):
             if (partly and is_too_many(result)) or may_go_elsewhere(result):
@@ -76,7 +74,8 @@ class Errand:
 
     def outcomes(self, success: Fate, when: float) -> tuple[Outcome, ...]:
         """One for each recipient, in order; everybody has a result by now."""
-        return tuple(
+        final = [self._final[position] for position in range(len(self.recipients))]
+        return tuple([
             outcome_of(recipient, found.result, success=success, remote=found.remote, when=when, dsn=found.dsn)
-            for recipient, found in ((row, self._final[position]) for position, row in enumerate(self.recipients))
-        )
+            for recipient, found in zip(self.recipients, final, strict=True)
+        ])  # fmt: skip

@@ -87,7 +87,9 @@ class Exchange:
         until = self._loop.time() + self._settings.attempt_deadline
         try:
             load = await _load(job)
-            await self._try_kept(errand, load, until)
+            kept = self._pool.take(job.next_hop)
+            if kept is not None:
+                await self._transact(errand, load, kept, until, is_fresh=False)
             if errand.pending:
                 await self._try_hosts(errand, load, until)
         except ContentDamaged:
@@ -101,11 +103,6 @@ class Exchange:
     async def close(self) -> None:
         """Ends kept sessions politely."""
         await self._pool.close()
-
-    async def _try_kept(self, errand: Errand, load: _Load, until: float) -> None:
-        kept = self._pool.take(load.job.next_hop)
-        if kept is not None:
-            await self._transact(errand, load, kept, until, is_fresh=False)
 
     async def _try_hosts(self, errand: Errand, load: _Load, until: float) -> None:
         hosts = await self._find_hosts(load.job.next_hop)
@@ -143,19 +140,20 @@ class Exchange:
         self, errand: Errand, load: _Load, conversation: Conversation, until: float, *, is_fresh: bool
     ) -> None:
         """As many transactions as this session is good for; it is kept if it is good for more."""
-        content, host = load.job.message.content, conversation.host
-        while errand.pending:
+        chunks = load.job.message.content.chunks if load.octets is None else None
+        is_good = True
+        while errand.pending and is_good:
             batch = errand.batch(conversation.offer, self._settings.recipients_per_transaction)
-            chunks = content.chunks if load.octets is None else None
             transaction = await conversation.transact(load.parcel(batch), chunks, until=until)
             if not is_fresh and not transaction.heard and transaction.is_broken:
                 return  # it had died, or was about to, while it was kept
             errand.reached = is_fresh = True
             before = len(errand.pending)
-            errand.note(batch, transaction.final, remote=host.name, dsn=transaction.dsn)
-            if len(errand.pending) == before or not self._is_good_for_more(conversation):
+            errand.note(batch, transaction.final, remote=conversation.host.name, dsn=transaction.dsn)
+            is_good = self._is_good_for_more(conversation)
+            if len(errand.pending) == before:
                 break
-        if self._is_good_for_more(conversation):
+        if is_good:
             self._pool.keep(load.job.next_hop, conversation)
         else:
             self._pool.part(conversation)
