@@ -83,6 +83,7 @@ def bind(config: Config) -> tuple[Door, ...]:
     doors = [Door(row.role, listen.Listener(_socket(parse_endpoint(row.address), passed))) for row in config.listen]
     submit = str(Path(config.server.data) / SUBMIT_SOCKET)
     doors.append(Door(Role.SUBMISSION, listen.Listener(listen.bind_unix(submit, SUBMIT_MODE, passed))))
+    listen.refuse_unused(passed)
     return tuple(doors)
 
 

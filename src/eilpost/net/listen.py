@@ -26,11 +26,20 @@ class ListenError(Exception):
 
 def passed_sockets() -> list[socket.socket]:
     """The sockets systemd handed over, if any; the environment is cleared for our children."""
-    count = os.environ.pop("LISTEN_FDS", "")
-    if os.environ.pop("LISTEN_PID", "") != str(os.getpid()) or not count.isdigit():
+    pid, count, _ = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
+    if pid != str(os.getpid()) or not count.isdigit():
         return []
-    os.environ.pop("LISTEN_FDNAMES", None)
-    return [socket.socket(fileno=fd) for fd in range(_FIRST_PASSED_FD, _FIRST_PASSED_FD + int(count))]
+    passed = [socket.socket(fileno=fd) for fd in range(_FIRST_PASSED_FD, _FIRST_PASSED_FD + int(count))]
+    for sock in passed:
+        sock.set_inheritable(False)
+    return passed
+
+
+def refuse_unused(passed: list[socket.socket]) -> None:
+    """ListenError for a passed socket that nobody took: its peers would wait for ever."""
+    if passed:
+        where = Listener(passed[0]).address
+        raise ListenError(f"{where}: passed by the service manager, but no [[listen]] has this address; make them agree")
 
 
 def bind_tcp(host: str, port: int, passed: list[socket.socket]) -> socket.socket:
@@ -67,7 +76,7 @@ def _told(where: str) -> Iterator[None]:
             f"{where}: not permitted; ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation"
         ) from error
     except OSError as error:
-        raise ListenError(f"{where}: {os.strerror(error.errno or 0)}; change the address, or what uses it") from error
+        raise ListenError(f"{where}: {error.strerror or error}; change the address, or what uses it") from error
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:
