@@ -10,6 +10,7 @@ their mail, and the spool closes last.
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 import stat
@@ -271,12 +272,15 @@ async def _verified_name(resolver: Resolver, address: str) -> str:
 
 
 def prepare_data(config: Config, *, user: str) -> None:
-    """Makes the data directory, and gives it to ``user`` where one is given. OSError."""
+    """Makes the data directory for ``user``, where one is given. OSError says why it cannot be used."""
     data = Path(config.server.data)
     if not data.exists():
         data.mkdir(mode=0o711, parents=True)  # also where the mask would let everybody write (E33)
-        if user:
-            daemon.give(str(data), user)
+    if user and not daemon.may_write(str(data), user):
+        if any(data.iterdir()):
+            why = f"it is not writable by {user}, whom the server becomes; mend it with: chown -R {user} {data}"
+            raise PermissionError(errno.EACCES, why, str(data))
+        daemon.give(str(data), user)
     # Local users reach the submission socket; what is private lies in directories of its own.
     mode = stat.S_IMODE(data.stat().st_mode)
     if mode & 0o711 != 0o711:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import pwd
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,8 +91,9 @@ def _make_directory(directory: Path, user: str) -> None:
         return
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     if user and os.geteuid() == 0:
-        with contextlib.suppress(LookupError):  # without such a user the server stays root
-            shutil.chown(directory, user, user)
+        with contextlib.suppress(KeyError):  # without such a user the server stays root
+            owner = pwd.getpwnam(user)
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
 
 
 def _give_to_owner_of(directory: Path, path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import pwd
 import resource
 import socket
+import stat
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
@@ -36,6 +37,17 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def may_write(path: str, name: str) -> bool:
+    """Whether the user, with no other group than its own, may write in the directory ``path``."""
+    user, facts = pwd.getpwnam(name), os.stat(path)
+    allowed = stat.S_IWOTH
+    if facts.st_uid == user.pw_uid:
+        allowed = stat.S_IWUSR
+    elif facts.st_gid == user.pw_gid:
+        allowed = stat.S_IWGRP
+    return bool(facts.st_mode & allowed)
 
 
 def give(path: str, name: str) -> None:
