@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from eilpost.mail.address import Address
 from eilpost.mail.value import value
 from eilpost.message.header import Header, Span
 
@@ -40,20 +41,24 @@ class Repairs:
     message_id: str = ""
 
 
-def repairs(header: Header, *, date: str, message_id: str) -> Repairs:
+def repairs(header: Header, *, date: str, message_id: str, author: Address | None = None) -> Repairs:
     """What this header lacks and has too much of.
 
-    ``date`` is by ``dates.format``; ``message_id`` comes with its angle brackets and is used only
-    where there is none.
+    ``date`` is by ``dates.format``; ``message_id`` comes with its angle brackets. Both are used
+    only where there is none, as is ``author``: a person at a terminal leaves From out.
     """
     added = []
+    found = troubles(header)
+    if author is not None and Trouble.NO_FROM in found:
+        added.append(f"From: {author}\r\n")  # F094: fixed rather than refused; Sender is judged as it is
+        found = tuple(trouble for trouble in found if trouble is not Trouble.NO_FROM)
     if not header.has(b"date"):
         added.append(f"Date: {date}\r\n")  # RFC 6409 §8.2
     lacks_id = not header.has(b"message-id")
     if lacks_id:
         added.append(f"Message-ID: {message_id}\r\n")  # RFC 6409 §8.3
     prefix = "".join(added).encode()
-    return Repairs(prefix, header.spans(*_BLIND), troubles(header), message_id if lacks_id else "")
+    return Repairs(prefix, header.spans(*_BLIND), found, message_id if lacks_id else "")
 
 
 def message_id(token: str, hostname: str) -> str:

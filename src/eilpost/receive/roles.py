@@ -24,6 +24,13 @@ class RoleRow:
     typed: bool
     repairs: bool
 
+    @property
+    def name(self) -> str:
+        """As the configuration and the log spell it."""
+        return _NAMES[self.role]
+
+
+_NAMES: Final = {role: role.value for role in Role}  # an enum's value is slow to get at
 
 ROLES: Final[dict[Role, RoleRow]] = {
     row.role: row

@@ -1,29 +1,25 @@
 """One session: what the machine understood is judged, answered, and made durable if accepted (a deed).
 
 The loop takes events from the machine until it has none left, sends all replies that are
-ready in one write, and waits for more. Each event has its handler in the table at the end. The
-content has arrived in five calls: end the draft, gather facts, judge, write the trace, commit and
-reply. "250" is said when the commit has returned, and only then.
+ready in one write, and waits for more. Each event has its handler in the table at the end; what
+happens when the content has arrived stands in ``arrival``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from eilpost.journal import Accepted, CommandRefused, Faulted, SessionClosed, SessionOpened
+from eilpost.journal import CommandRefused, Faulted, SessionClosed, SessionOpened
 from eilpost.mail.reply import Reply, reply
-from eilpost.message import submission, trace
-from eilpost.message.header import Header
 from eilpost.net.stream import DeadlineExpired, Stream
-from eilpost.policy import content as content_policy
 from eilpost.policy import recipient as recipient_policy
 from eilpost.policy import sender as sender_policy
 from eilpost.policy import verdicts
 from eilpost.policy.facts import Client
 from eilpost.policy.peer import Conduct, conduct
+from eilpost.receive.arrival import Guest, mending, take_in
 from eilpost.receive.house import House
 from eilpost.receive.roles import RoleRow
 from eilpost.receive.transaction import Transaction
@@ -48,7 +44,7 @@ from eilpost.smtp.events import (
 )
 from eilpost.smtp.phases import Phase
 from eilpost.smtp.server import NeedData, ServerConnection, ServerSettings
-from eilpost.spool.contract import Entry, SpoolClosed, SpoolFull
+from eilpost.spool.contract import SpoolClosed, SpoolFull
 
 _CLOSED: Final = Phase.CLOSED
 _IDLE: Final = frozenset({Phase.HELLO, Phase.READY})
@@ -67,9 +63,8 @@ class Session:
     """A connected client, from greeting to farewell."""
 
     __slots__ = (
-        "_accepted", "_content_came", "_content_since", "_errors", "_extended", "_held", "_helo", "_house", "_id",
-        "_junk", "_last", "_loop", "_machine", "_messages", "_name", "_opened", "_out", "_patience", "_refusal",
-        "_role", "_stream", "_transaction", "_waiting", "client",
+        "_content_came", "_content_since", "_errors", "_guest", "_held", "_house", "_junk", "_last", "_loop",
+        "_machine", "_messages", "_opened", "_out", "_patience", "_refusal", "_stream", "_transaction", "_waiting", "client",
     )  # fmt: skip
 
     def __init__(
@@ -77,23 +72,19 @@ class Session:
     ) -> None:
         self.client = client
         self._house = house
-        self._role = role
+        self._guest = Guest(id, role, client)
         self._stream = stream
-        self._id = id
         self._loop = asyncio.get_running_loop()
         self._machine = ServerConnection(settings)
         self._out: list[bytes] = []
         self._transaction: Transaction | None = None
         self._refusal: Reply | None = None
-        self._helo = ""
-        self._extended = False
-        self._name: asyncio.Task[str] | None = None
         self._opened = self._loop.time()
         self._last = self._opened + house.limits.session_deadline
         self._patience = house.patience()
         self._content_since, self._content_came = 0.0, 0
         self._held = 0
-        self._errors = self._junk = self._messages = self._accepted = 0
+        self._errors = self._junk = self._messages = 0
         self._waiting = False
 
     # --- the loop
@@ -101,7 +92,7 @@ class Session:
     async def run(self) -> None:
         """The whole session; never raises for what a peer does."""
         reason = "disconnected"
-        self._house.journal(SessionOpened(self._id, self._role.role.value, self.client.address))
+        self._house.journal(SessionOpened(self._guest.session, self._guest.role.name, self.client.address))
         try:
             await asyncio.sleep(0)  # what came before our greeting is seen now (F017)
             reason = await self._converse() if self._greet() else "refused"
@@ -125,10 +116,10 @@ class Session:
         if self._stream.has_input:
             self._say_last(verdicts.EARLY)
             return False
-        protocol = "LMTP" if self._role.dialect is Dialect.LMTP else "ESMTP"
+        protocol = "LMTP" if self._guest.role.dialect is Dialect.LMTP else "ESMTP"
         self._out.append(self._machine.greet(Reply(220, None, (f"{self._house.hostname} {protocol} Eilpost",))))
         if self._house.ways.reverse is not None and self.client.address:
-            self._name = self._loop.create_task(_name_of(self._house.ways.reverse, self.client.address))
+            self._guest.name = self._loop.create_task(_name_of(self._house.ways.reverse, self.client.address))
         return True
 
     async def _converse(self) -> str:
@@ -193,12 +184,12 @@ class Session:
 
     async def _end(self, reason: str) -> None:
         await self._forget()
-        if self._name is not None:
-            self._name.cancel()
+        if self._guest.name is not None:
+            self._guest.name.cancel()
         self._stream.deadline = self._loop.time() + FAREWELL
         self._stream.close()
         seconds = round(self._loop.time() - self._opened, 3)
-        self._house.journal(SessionClosed(self._id, self.client.address, reason, self._accepted, seconds))
+        self._house.journal(SessionClosed(self._guest.session, self.client.address, reason, self._messages, seconds))
 
     # --- replies
 
@@ -221,10 +212,10 @@ class Session:
         transaction = self._transaction
         self._house.journal(
             CommandRefused(
-                self._id,
-                self._role.role.value,
+                self._guest.session,
+                self._guest.role.name,
                 self.client.address,
-                self._helo,
+                self._guest.helo,
                 command,
                 str(words),
                 str(transaction.reverse_path) if transaction is not None else "",
@@ -258,8 +249,8 @@ class Session:
 
     async def _on_hello(self, event: Hello) -> None:
         await self._forget()  # RFC 5321 §4.1.4: as RSET
-        self._helo = event.name
-        self._extended = event.verb is not Verb.HELO
+        self._guest.helo = event.name
+        self._guest.extended = event.verb is not Verb.HELO
         self._useless(self._machine.hello_reply(f"{self._house.hostname} greets {event.name}"))
 
     def _on_mail(self, event: Mail) -> Awaitable[None] | None:
@@ -301,21 +292,13 @@ class Session:
         transaction = self._transaction
         assert transaction is not None
         if transaction.draft is None:
+            draft = self._house.ways.spool.draft()
             transaction.begin_content(
-                self._house.ways.spool.draft(),
+                draft,
                 header_limit=self._house.limits.header_size,
-                mend=self._mend if self._role.repairs else None,
+                mend=mending(self._house, transaction, draft.id) if self._guest.role.repairs else None,
             )
         return transaction
-
-    def _mend(self, header: Header) -> submission.Repairs:
-        draft = self._transaction.draft if self._transaction is not None else None
-        token = draft.id if draft is not None else self._id
-        return submission.repairs(
-            header,
-            date=self._house.date(time.time()),
-            message_id=submission.message_id(token, self._house.hostname),
-        )
 
     async def _on_content(self, event: Content) -> None:
         if not self._content_since:
@@ -348,14 +331,16 @@ class Session:
         """The content has arrived."""
         transaction = self._begin_content()
         try:
-            verdict = self._refusal or event.refusal or await self._judge(transaction, event.size)
-            if verdict.is_positive:
-                verdict = await self._keep(transaction, event.size)
+            verdict = self._refusal or event.refusal
+            if verdict is None:
+                verdict = await take_in(self._house, self._guest, transaction, event.size)
         except SpoolFull:
             verdict = verdicts.NO_SPACE
         except SpoolClosed:
             verdict = verdicts.CLOSED
         if verdict.is_positive:
+            self._errors = self._junk = 0
+            self._messages += 1
             self._transaction = None
             self._answer(verdict)
         else:
@@ -363,68 +348,6 @@ class Session:
             if waits is not None:
                 await waits
         await self._forget()
-
-    async def _judge(self, transaction: Transaction, size: int) -> Reply:
-        await transaction.finish()
-        return content_policy.judge(self.client, self._house.limits, transaction.facts(size))
-
-    async def _keep(self, transaction: Transaction, size: int) -> Reply:
-        """Writes the trace, commits, hands over to the queue; the reply names the message."""
-        house, draft = self._house, transaction.draft
-        assert draft is not None
-        now = time.time()
-        header = transaction.header
-        entry = await house.ways.spool.commit(
-            draft,
-            transaction.envelope(),
-            received=now,
-            account=self.client.account,
-            session=self._id,
-            message_id=_message_id(header) or transaction.repairs.message_id,
-            prefix=trace.received(self._hop(transaction, draft.id, now)) + transaction.repairs.prefix,
-            claim=house.ways.has_room(),
-        )
-        self._taken(transaction, entry, size)
-        return reply(250, "2.0.0", f"Ok: queued as {entry.message.id}")
-
-    def _hop(self, transaction: Transaction, id: str, now: float) -> trace.Hop:
-        single = transaction.recipients[0] if len(transaction.recipients) == 1 else None
-        name = self._name
-        return trace.Hop(
-            helo=self._helo,
-            peer=self.client.address,
-            by=self._house.hostname,
-            protocol=trace.protocol(
-                extended=self._extended,
-                lmtp=self._role.dialect is Dialect.LMTP,
-                utf8=transaction.parameters.smtputf8,
-            ),
-            id=id,
-            date=self._house.date(now),
-            name=name.result() if name is not None and name.done() and not name.cancelled() else "",
-            recipient=(single.given or single.address) if single is not None else None,
-        )
-
-    def _taken(self, transaction: Transaction, entry: Entry, size: int) -> None:
-        self._errors = self._junk = 0
-        self._messages += 1
-        self._accepted += 1
-        message = entry.message
-        self._house.journal(
-            Accepted(
-                self._id,
-                message.id,
-                self._role.role.value,
-                self.client.address,
-                self._helo,
-                str(message.reverse_path),
-                len(entry.recipients),
-                size,
-                message.message_id,
-                message.account,
-            )
-        )
-        self._house.ways.accept(entry)
 
     async def _on_reset(self, event: Reset) -> None:
         await self._forget()
@@ -449,7 +372,7 @@ class Session:
         return None
 
     def _on_help(self, event: Help) -> None:
-        self._useless(help_reply(event.topic, self._role.dialect))
+        self._useless(help_reply(event.topic, self._guest.role.dialect))
 
     def _on_refused(self, event: Refused) -> Awaitable[None] | None:
         return self._refuse(event.line.decode("utf-8", "backslashreplace"), event.reply)
@@ -468,11 +391,6 @@ def help_reply(topic: str, dialect: Dialect) -> Reply:
 
 async def _name_of(reverse: Callable[[str], Awaitable[str]], address: str) -> str:
     return await reverse(address)
-
-
-def _message_id(header: Header | None) -> str:
-    found = header.first(b"message-id") if header is not None and header.has(b"message-id") else None
-    return found.decode("utf-8", "backslashreplace") if found else ""
 
 
 _INLINE: Final = 256_000

@@ -100,7 +100,7 @@ class Transaction:
             header_too_big=header.over_limit,
             header_8bit=not header.octets.isascii(),
             smtputf8=self.parameters.smtputf8,
-            troubles=tuple(trouble.value for trouble in self.repairs.troubles),
+            troubles=tuple(trouble.value for trouble in self.repairs.troubles) if self.repairs.troubles else (),
         )
 
     async def discard(self) -> None:

@@ -355,11 +355,20 @@ async def test_f100_bcc_goes(world: Running, blind: bytes, packets: int) -> None
     assert (b"Subject: between" in mail) is (b"between" in blind)
 
 
-@pytest.mark.parametrize("content", [b"From: a@b.example\r\nFrom: c@d.example\r\n\r\n", b"Subject: x\r\n\r\n", b""])
-async def test_f094_doubtful_authors(world: Running, content: bytes) -> None:
-    """A submitted message with two From fields, or none, is 550 5.6.0."""
+async def test_f094_two_authors(world: Running) -> None:
+    """A submitted message with two From fields is 550 5.6.0."""
     caller = await world.call(Role.SUBMISSION, source=TRUSTED)
+    content = b"From: a@b.example\r\nFrom: c@d.example\r\n\r\n"
     assert (await caller.mail(ANNA, content=content)).startswith("550 5.6.0 ")
+
+
+@pytest.mark.parametrize("content", [b"Subject: x\r\n\r\n", b""])
+async def test_f094_no_author(world: Running, content: bytes) -> None:
+    """A submitted message without From gets its reverse-path as one; from <> it is 550 5.6.0."""
+    caller = await world.call(Role.SUBMISSION, source=TRUSTED)
+    assert (await caller.mail(ANNA, content=content)).startswith("250 ")
+    assert b"\r\nFrom: x@y.example\r\n" in (await world.delivered(ANNA))[0]
+    assert (await caller.mail(ANNA, content=content, sender="")).startswith("550 5.6.0 ")
 
 
 async def test_f105_submitted_utf8_header(world: Running) -> None:
