@@ -39,7 +39,9 @@ def refuse_unused(passed: list[socket.socket]) -> None:
     """ListenError for a passed socket that nobody took: its peers would wait for ever."""
     if passed:
         where = Listener(passed[0]).address
-        raise ListenError(f"{where}: passed by the service manager, but no [[listen]] has this address; make them agree")
+        raise ListenError(
+            f"{where}: passed by the service manager, but no [[listen]] has this address; make them agree"
+        )
 
 
 def bind_tcp(host: str, port: int, passed: list[socket.socket]) -> socket.socket:

@@ -20,6 +20,9 @@ READ_HIGH: Final = 256 * 1024
 WRITE_HIGH: Final = 256 * 1024
 """Octets that may wait unsent before ``drain`` waits (F124)."""
 
+LINGER_MOST: Final = 1_000_000
+"""Octets that are heard and thrown away after our last words."""
+
 NO_DEADLINE: Final = float("inf")
 
 
@@ -36,6 +39,7 @@ class Stream(asyncio.Protocol):
         "_drained",
         "_eof",
         "_expired",
+        "_lingering",
         "_loop",
         "_lost",
         "_on_connected",
@@ -43,6 +47,7 @@ class Stream(asyncio.Protocol):
         "_reading_paused",
         "_timer",
         "_transport",
+        "_unheard",
         "_waiter",
         "local",
         "peer",
@@ -62,6 +67,8 @@ class Stream(asyncio.Protocol):
         self._expired = False
         self._paused = False
         self._reading_paused = False
+        self._lingering = False
+        self._unheard = 0
         self.peer: tuple[str, int] = ("", 0)
         self.local: tuple[str, int] = ("", 0)
 
@@ -142,6 +149,22 @@ class Stream(asyncio.Protocol):
             self._transport.close()
         self._wake(self._waiter)
 
+    def linger(self) -> None:
+        """Ends as ``close`` does, but first hears the peer out, until it ends or the deadline.
+
+        A close with unread input resets the connection, and the peer may never read our last
+        words: it would try again what was refused for good.
+        """
+        if self._eof or self._lost or self._transport is None or not self._transport.can_write_eof():
+            self.close()
+            return
+        self._lingering = True
+        self._buffer = b""
+        self._transport.write_eof()
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+
     def abort(self) -> None:
         """Ends at once; what is unsent is lost."""
         self._eof = True
@@ -175,6 +198,11 @@ class Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The event loop calls this with what came."""
+        if self._lingering:
+            self._unheard += len(data)
+            if self._unheard > LINGER_MOST:
+                self.abort()
+            return
         if self._buffer:
             if type(self._buffer) is bytes:
                 self._buffer = bytearray(self._buffer)
@@ -190,7 +218,7 @@ class Stream(asyncio.Protocol):
         """The peer sends no more; our side stays open until we close it."""
         self._eof = True
         self._wake(self._waiter)
-        return True
+        return not self._lingering
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone in both directions."""
@@ -217,7 +245,7 @@ class Stream(asyncio.Protocol):
                 self._timer = self._loop.call_at(self._deadline, self._check_deadline)
             return
         self._expired = True
-        if self._transport is not None and self._transport.is_closing():
+        if self._transport is not None and (self._lingering or self._transport.is_closing()):
             self._transport.abort()  # closed by us, and the peer does not take what is left
         self._wake(self._waiter)
         self._wake(self._drained)

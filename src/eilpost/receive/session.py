@@ -187,7 +187,10 @@ class Session:
         if self._guest.name is not None:
             self._guest.name.cancel()
         self._stream.deadline = self._loop.time() + FAREWELL
-        self._stream.close()
+        if reason == "refused":
+            self._stream.linger()  # it may be in the middle of sending what we refused
+        else:
+            self._stream.close()
         seconds = round(self._loop.time() - self._opened, 3)
         self._house.journal(SessionClosed(self._guest.session, self.client.address, reason, self._messages, seconds))
 

@@ -270,3 +270,27 @@ async def test_a_stream_that_was_never_connected() -> None:
     stream.abort()
     assert stream.peer_uid() is None
     assert await stream.receive() == b""
+
+
+async def test_a_peer_is_heard_out() -> None:
+    """A lingering stream takes no more, yet its last words are read by a peer that was still sending."""
+    async with pair() as (stream, peer):
+        stream.deadline = later(5)
+        stream.write(b"554 no\r\n")
+        stream.linger()
+        loop = asyncio.get_running_loop()
+        for _ in range(4):
+            await loop.sock_sendall(peer, b"x" * 50_000)
+        assert await loop.sock_recv(peer, 100) == b"554 no\r\n"
+        assert await loop.sock_recv(peer, 100) == b""
+        assert not stream.has_input
+
+
+async def test_nobody_is_heard_out_for_ever() -> None:
+    """A peer that goes on sending is cut off after LINGER_MOST octets."""
+    async with pair() as (stream, peer):
+        stream.deadline = later(60)
+        stream.linger()
+        with pytest.raises(OSError):  # noqa: PT011 (a broken pipe or a reset)
+            for _ in range(100):
+                await asyncio.get_running_loop().sock_sendall(peer, b"x" * 100_000)
