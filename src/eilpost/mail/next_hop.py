@@ -16,6 +16,8 @@ class Means(Enum):
     SMTP = "smtp"  # a given host: the smarthost, or an operator's reroute
     MX = "mx"  # the hosts that DNS names for the domain
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
 
 @value(frozen=True, slots=True)
 class NextHop:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 else:
     from dataclasses import dataclass
 
-    def value(*, frozen, slots, order=False):
-        """The decorator; values compare and hash by their fields."""
+    def value(*, frozen, slots, order=False, eq=True):
+        """The decorator; values compare and hash by their fields, or with ``eq=False`` by what they are."""
         assert frozen and slots
-        return dataclass(slots=True, unsafe_hash=True, order=order)
+        return dataclass(slots=True, eq=eq, unsafe_hash=eq, order=order)
 
 
 __all__ = ["value"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from eilpost.deliver.agent import Agent, Job
 from eilpost.mail.next_hop import NextHop
@@ -13,7 +12,7 @@ from eilpost.queue.concurrency import Health, Window
 from eilpost.spool.contract import Entry, QueuedMessage, QueuedRecipient
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(frozen=True, slots=True, eq=False)
 class Waiting:
     """A job with its recipients' rows in the spool, in the same order."""
 
@@ -39,7 +38,7 @@ class Waiting:
 
 def waiting(message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], next_hop: NextHop) -> Waiting:
     """A job for recipients that share a next hop."""
-    return Waiting(Job(message, tuple(item.recipient for item in recipients), next_hop), recipients)
+    return Waiting(Job(message, tuple([item.recipient for item in recipients]), next_hop), recipients)
 
 
 class Destination:

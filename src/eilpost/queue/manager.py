@@ -30,7 +30,7 @@ from eilpost.queue.reports import write_reports
 from eilpost.queue.retry import WarningAllowance, wants_warning
 from eilpost.queue.settler import Settler, Settling
 from eilpost.queue.traffic import Traffic
-from eilpost.queue.verdict import OUR_FAULT, Circumstances, Verdict, judge, same_for_all
+from eilpost.queue.verdict import OUR_FAULT, SUCCESS, Circumstances, Verdict, judge, same_for_all
 from eilpost.spool.contract import ContentDamaged, Entry, Filter, QueuedMessage, QueuedRecipient, Spool, State
 
 Choose = Callable[[Address, str], NextHop]
@@ -210,8 +210,9 @@ class Manager:
         """The spool has it; a message that is gone there too is told."""
         message = item.job.message.id
         holding = self._held[message]
-        holding.recipients -= len(item.recipients)
-        holding.share.recipients -= len(item.recipients)
+        number = len(item.recipients)
+        holding.recipients -= number
+        holding.share.recipients -= number
         holding.final &= final
         if holding.recipients == 0:
             holding.share.octets -= holding.octets
@@ -268,8 +269,20 @@ class Manager:
         self, item: Waiting, outcomes: Sequence[Outcome], *, tried: bool = True, not_before: float = 0.0
     ) -> Verdict:
         message, now = item.job.message, self._clock.now()
+        arrived = all(outcome.fate in SUCCESS for outcome in outcomes)
+        circumstances = (
+            Circumstances(now, 0.0) if arrived else self._circumstances(item, outcomes, now, tried, not_before)
+        )
+        verdict = judge(message, item.recipients, outcomes, item.job.next_hop, self._settings, circumstances)
+        for event in verdict.events:
+            self._journal(event)
+        return verdict
+
+    def _circumstances(
+        self, item: Waiting, outcomes: Sequence[Outcome], now: float, tried: bool, not_before: float
+    ) -> Circumstances:
         doubtful = self._claimer.watch.is_doubtful(self._clock.steady())
-        circumstances = Circumstances(
+        return Circumstances(
             now=now,
             jitter=self._random(),
             tried=tried,
@@ -277,10 +290,6 @@ class Manager:
             may_warn=tried and not doubtful and self._may_warn(item, outcomes, now),
             not_before=not_before,
         )
-        verdict = judge(message, item.recipients, outcomes, item.job.next_hop, self._settings, circumstances)
-        for event in verdict.events:
-            self._journal(event)
-        return verdict
 
     def _may_warn(self, item: Waiting, outcomes: Sequence[Outcome], now: float) -> bool:
         received = item.job.message.received
@@ -320,15 +329,17 @@ class Manager:
     def _settled(self, settling: Settling, entries: Sequence[Entry]) -> None:
         """The outcomes are durable, and so are the reports: mail like any other from here."""
         item = settling.item
+        final = True
         for row in settling.settlements:
             if row.due is not None:
+                final = False
                 self._claimer.due(row.due)
         for notice, entry in zip(settling.notices, entries, strict=False):
             told = " ".join(str(row.recipient.address) for row in notice.recipients)
             self._journal(Reported(item.job.message.id, entry.message.id, notice.kind.value, told))
             self.accept(entry)
         self._under_way.discard(item)
-        self._let_go(item, final=all(row.due is None for row in settling.settlements))
+        self._let_go(item, final=final)
 
     # ── for operators ──
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from eilpost.journal import Faulted, Journal, Warned
+from eilpost.mail.value import value
 from eilpost.net.clock import Clock
 from eilpost.queue.destination import Waiting
 from eilpost.report.notices import Notice
@@ -24,7 +24,7 @@ _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(frozen=True, slots=True, eq=False)
 class Settling:
     """One job's settlements with its reports, to be made durable together; then ``done`` is called."""
 
@@ -59,9 +59,10 @@ class Settler:
 
     def put(self, item: Settling) -> None:
         """Hands over one job's settlements."""
+        if not self._line:
+            self._empty.clear()
+            self._wake.set()
         self._line.append(item)
-        self._empty.clear()
-        self._wake.set()
         if len(self._line) + self._under_way >= _MOST_WAITING:
             self._calm.clear()
 

@@ -22,7 +22,7 @@ from eilpost.spool.contract import QueuedMessage, QueuedRecipient, Settlement
 
 OUR_FAULT: Final = status("4.3.0")
 
-_SUCCESS: Final = (Fate.DELIVERED, Fate.RELAYED)  # a tuple: its members are compared by identity, not hashed
+SUCCESS: Final = (Fate.DELIVERED, Fate.RELAYED)  # a tuple: its members are compared by identity, not hashed
 _NOBODY: Final[frozenset[int]] = frozenset()
 _NOTHING_TO_TELL: Final = Decision((), ())
 
@@ -65,11 +65,13 @@ def judge(
     """The verdict on one job; ``outcomes`` has one for each of ``recipients``, in order."""
     rows = [
         (item, outcome, None)
-        if outcome.fate in _SUCCESS
+        if outcome.fate in SUCCESS
         else (item, *_place(message, item, outcome, settings, circumstances))
         for item, outcome in zip(recipients, outcomes, strict=True)
     ]
-    told = _tell(message, rows, settings, circumstances)
+    # Most mail arrives and nobody asked for word of it.
+    newsworthy = [row for row in rows if row[1].fate not in SUCCESS or row[0].recipient.parameters.notify is not None]
+    told = _tell(message, newsworthy, settings, circumstances) if newsworthy else _NOTHING_TO_TELL
     warned = told.warned if told.notices else _NOBODY
     tried = circumstances.tried
     settlements = [
@@ -85,7 +87,8 @@ def judge(
         )
         for item, outcome, due in rows
     ]  # fmt: skip
-    events += [ReportOmitted(message.id, str(item.recipient), item.why.value) for item in told.omitted]
+    if told.omitted:
+        events += [ReportOmitted(message.id, str(item.recipient), item.why.value) for item in told.omitted]
     return Verdict(tuple(settlements), told.notices, tuple(events))
 
 
@@ -113,16 +116,12 @@ def _tell(
     settings: Queue,
     circumstances: Circumstances,
 ) -> Decision:
-    # Most mail arrives and nobody asked for word of it.
-    newsworthy = [row for row in rows if row[1].fate not in _SUCCESS or row[0].recipient.parameters.notify is not None]
-    if not newsworthy:
-        return _NOTHING_TO_TELL
     facts = [
         RecipientFacts(
             item.position, item.recipient, outcome, item.attempts + circumstances.tried,
             message.received + settings.expire if due is not None else None, item.warned,
         )
-        for item, outcome, due in newsworthy
+        for item, outcome, due in rows
     ]  # fmt: skip
     about = MessageFacts(message.id, message.reverse_path, message.parameters, message.received, message.size)
     warning = settings.delay_warning if circumstances.may_warn else 0.0
