@@ -106,7 +106,7 @@ class Sink:
         self.port = 0
         self._pipelining = pipelining
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def open(self, port: int = 0) -> None:
         """Listens; on the same port again after ``close``."""
@@ -118,17 +118,21 @@ class Sink:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for writer in self._open:
+        for session, writer in self._open.items():
             writer.transport.abort()
+            session.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sessions += 1
-        self._open.add(writer)
-        with contextlib.suppress(_Dropped, OSError, asyncio.IncompleteReadError):
+        session = asyncio.current_task()
+        assert session is not None
+        self._open[session] = writer
+        # Cancelled by ``close`` alone; asyncio's own callback would complain of a task that was.
+        with contextlib.suppress(_Dropped, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await _Session(self, reader, writer, self._pipelining).run()
-        self._open.discard(writer)
+        del self._open[session]
         writer.close()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             await writer.wait_closed()
 
 
