@@ -32,7 +32,7 @@ class Kind(Enum):
     LISTENER = "listener"  # host:port, [v6]:port, unix:/path
     NETWORK = "network"
     RESOLVER = "resolver"  # host or host:port
-    DELIVERY = "delivery"  # maildir or an LMTP URL
+    DELIVERY = "delivery"  # maildir, or the URL of a server
     SMARTHOST = "smarthost"  # an SMTP URL
     DELIMITER = "delimiter"
 
@@ -123,13 +123,15 @@ class Domain:
 
     name: str = setting("The domain, as it stands right of the @.", example='"example.org"', kind=Kind.DOMAIN)
     deliver: str = setting(
-        "maildir, or an LMTP server: lmtp://host:port or lmtp+unix:/path.", "maildir", kind=Kind.DELIVERY
+        "maildir, or the server that has the mailboxes: lmtp://host:port, lmtp+unix:/path or smtp://host:port.",
+        "maildir",
+        kind=Kind.DELIVERY,
     )
     catch_all: str = setting(
         "The address that gets mail for names nobody has; empty refuses it.", "", kind=Kind.ADDRESS
     )
     verify: bool = setting(
-        "Whether unknown names are refused at RCPT; an LMTP domain without accounts here needs false.", True
+        "Whether unknown names are refused at RCPT; a domain whose accounts another server has needs false.", True
     )
 
 

@@ -40,10 +40,12 @@ def parse_next_hop(text: str) -> NextHop:
 
 
 def parse_deliver(text: str) -> NextHop:
-    """How a hosted domain's mail is delivered: ``maildir``, ``lmtp://host:port`` or ``lmtp+unix:/path``."""
+    """How a hosted domain's mail is delivered: into a Maildir here, or by the server that has its mailboxes."""
     hop = parse_next_hop(text)
-    if hop.means not in (Means.MAILDIR, Means.LMTP):
-        raise NextHopError(f"{text!r} does not deliver here; write maildir, lmtp://host:port or lmtp+unix:/path")
+    if hop.means is Means.MX:
+        raise NextHopError(
+            f"{text!r} does not deliver here; write maildir, lmtp://host:port, lmtp+unix:/path or smtp://host:port"
+        )
     return hop
 
 

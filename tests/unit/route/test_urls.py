@@ -60,12 +60,13 @@ def test_what_is_no_next_hop_is_refused_with_its_reason(text: str) -> None:
         parse_next_hop(text)
 
 
-def test_a_domain_is_delivered_here_or_by_lmtp() -> None:
-    """A hosted domain's delivery is a Maildir or an LMTP server and nothing else."""
+def test_a_domain_is_delivered_here_or_by_a_named_server() -> None:
+    """A hosted domain's delivery is a Maildir, or a server that is named: never what DNS says."""
+    assert parse_deliver("smtp://127.0.0.1:10025").means is Means.SMTP
     assert parse_deliver("maildir").means is Means.MAILDIR
     assert parse_deliver("lmtp://127.0.0.1:24").means is Means.LMTP
     with pytest.raises(NextHopError, match="does not deliver here"):
-        parse_deliver("smtp://host:25")
+        parse_deliver("mx:example.test")
 
 
 def test_a_smarthost_speaks_smtp() -> None:
