@@ -125,7 +125,7 @@ name = "x"
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('deliver = "smtp://127.0.0.1"', "does not deliver here"),
+        ('deliver = "mx:example.test"', "does not deliver here"),
         ("deliver = 3", "expected a text in quotes, but found 3"),
         ("verify = 1", "expected true or false, but found 1"),
         ('catch_all = "nobody"', "expected an address"),
