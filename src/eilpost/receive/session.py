@@ -64,7 +64,8 @@ class Session:
 
     __slots__ = (
         "_content_came", "_content_since", "_errors", "_guest", "_held", "_house", "_junk", "_last", "_loop",
-        "_machine", "_messages", "_opened", "_out", "_patience", "_refusal", "_stream", "_transaction", "_waiting", "client",
+        "_machine", "_messages", "_opened", "_out", "_patience", "_refusal", "_stream", "_transaction",
+        "_waiting", "client",
     )  # fmt: skip
 
     def __init__(
