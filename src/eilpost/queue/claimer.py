@@ -20,6 +20,7 @@ from eilpost.spool.contract import Entry, Filter, Spool, SpoolClosed, SpoolError
 BATCH: Final = 500  # recipients in one claim
 _SLICE: Final = 60.0
 _BLOCKED: Final = 1.0  # what is due belongs to saturated destinations: look again after this
+_CALM: Final = 0.25  # after such a look nobody's wish makes for another one sooner: it reads past all that is blocked
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 
@@ -47,6 +48,8 @@ class Claimer:
         self._wake = asyncio.Event()
         self._alarm_at = float("inf")
         self._starved = False
+        self._calm_until = 0.0
+        self._called = False
         self._task: asyncio.Task[None] | None = None
         self.watch = ClockWatch(clock.now(), clock.steady())
         # Held while claiming, and by operators, so that nothing they take out is claimed again under them.
@@ -65,8 +68,13 @@ class Claimer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def wake(self) -> None:
-        """Looks again now."""
-        self._wake.set()
+        """Looks again now, or soon when it was just in vain."""
+        calm = self._calm_until - self._clock.steady()
+        if calm <= 0:
+            self._wake.set()
+        elif not self._called:
+            self._called = True
+            self._clock.call_later(calm, self._wake.set)
 
     def due(self, at: float) -> None:
         """Something was deferred until ``at``, Unix time."""
@@ -82,6 +90,7 @@ class Claimer:
         pause = _FIRST_PAUSE
         while True:
             self._wake.clear()
+            self._called = False
             try:
                 wait = await self._claim()
                 pause = _FIRST_PAUSE
@@ -117,7 +126,10 @@ class Claimer:
             await self._recall(now)
             return _BLOCKED
         self._alarm_at = due
-        return min(due - now, _SLICE) if due > now else _BLOCKED
+        if due > now:
+            return min(due - now, _SLICE)
+        self._calm_until = self._clock.steady() + _CALM
+        return _BLOCKED
 
     async def _recall(self, now: float) -> None:
         """The clock was set back since these times were written; nobody would live to see them (case E32)."""

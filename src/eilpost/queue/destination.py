@@ -44,12 +44,13 @@ def waiting(message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], nex
 class Destination:
     """A next hop, its line of jobs and its feedback; ``silence`` is the outcome that put it down."""
 
-    __slots__ = ("agent", "jobs", "next_hop", "silence", "window", "workers")
+    __slots__ = ("agent", "domains", "jobs", "next_hop", "silence", "window", "workers")
 
     def __init__(self, next_hop: NextHop, agent: Agent, most: int) -> None:
         self.next_hop = next_hop
         self.agent = agent
         self.jobs: deque[Waiting] = deque()
+        self.domains: set[str] = set()  # of the recipients that wait, and maybe of some that did
         self.window = Window(most)
         self.workers = 0
         self.silence: Outcome | None = None
@@ -69,9 +70,13 @@ class Destination:
         """Whether nothing waits and nothing is under way."""
         return not self.jobs and not self.workers
 
-    def domains(self) -> set[str]:
-        """The domains of the recipients that wait."""
-        return {item.recipient.address.domain for waiting in self.jobs for item in waiting.recipients}
+    def enqueue(self, waiting: Waiting) -> None:
+        """One more job at the end of the line."""
+        if not self.jobs:
+            self.domains.clear()
+        self.jobs.append(waiting)
+        for item in waiting.recipients:
+            self.domains.add(item.recipient.address.domain)
 
 
 @value(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Traffic:
                 self._give_back(destination, (waiting,))
                 return
             window.probe()
-        destination.jobs.append(waiting)
+        destination.enqueue(waiting)
         self._employ(destination)
 
     def _destination(self, next_hop: NextHop) -> Destination:
@@ -113,7 +113,7 @@ class Traffic:
     def saturated(self) -> frozenset[str]:
         """The domains of which enough waits here; claiming more would only fill the memory."""
         full = (item for item in self._destinations.values() if len(item.jobs) >= SHARE)
-        return frozenset(domain for destination in full for domain in destination.domains())
+        return frozenset(domain for destination in full for domain in destination.domains)
 
     def revive(self) -> None:
         """Ends the rest of all destinations that are down: an operator wants them tried."""
