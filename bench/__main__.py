@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -113,5 +114,15 @@ async def main() -> int:
     return 0
 
 
+async def until_terminated() -> int:
+    """SIGTERM ends it as Ctrl-C does: what runs is stopped, what is mounted unmounted."""
+    work = asyncio.create_task(main())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(until_terminated()))
