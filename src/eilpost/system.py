@@ -44,7 +44,7 @@ from eilpost.net.dns import Resolver
 from eilpost.net.hosts import Hosts
 from eilpost.policy.peer import fitting, parse_networks
 from eilpost.queue.manager import Manager
-from eilpost.receive.house import House, Ways
+from eilpost.receive.house import BLOCK, House, Ways
 from eilpost.receive.inquiry import Inquiry
 from eilpost.receive.reception import Reception
 from eilpost.route import choose, expand, mx
@@ -216,7 +216,8 @@ class System:
         async def reverse(address: str) -> str:
             return await _verified_name(resolver, address)
 
-        ways = Ways(spool, manager.has_room, accept, daemon.user_name, reverse if config.server.reverse_dns else None)
+        look_up, inline = reverse if config.server.reverse_dns else None, max(config.spool.inline, BLOCK)
+        ways = Ways(spool, manager.has_room, accept, daemon.user_name, look_up, inline)
         limits = fitting(config.limits, self._files)
         house = House(config.server.hostname, limits, self._inquiry(config), ways, self._journal)
         return Reception(house, parse_networks(config.relay.networks))

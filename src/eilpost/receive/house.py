@@ -18,6 +18,9 @@ from eilpost.policy.facts import Client
 from eilpost.receive.inquiry import Inquiry
 from eilpost.spool.contract import Entry, Spool
 
+BLOCK: Final = 262_144
+"""Octets of a content that are gathered in memory also when it goes to a file."""
+
 RATES_KEPT: Final = 100_000
 """Clients whose rate is remembered; the one that was not heard of for longest is forgotten first (F135)."""
 
@@ -28,7 +31,7 @@ class Ways:
 
     ``has_room`` says whether the queue takes entries directly; ``accept`` hands one over.
     ``reverse`` gives an address's verified name in DNS or an empty string, within its own deadline.
-    ``user_name`` names a local user.
+    ``user_name`` names a local user. ``inline`` is how many octets of one content lie in memory at most.
     """
 
     spool: Spool
@@ -36,6 +39,7 @@ class Ways:
     accept: Callable[[Entry], None]
     user_name: Callable[[int], str]
     reverse: Callable[[str], Awaitable[str]] | None = None
+    inline: int = BLOCK
 
 
 class House:

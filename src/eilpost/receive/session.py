@@ -311,7 +311,7 @@ class Session:
         if self._refusal is not None:
             return
         transaction = self._begin_content()
-        inline = min(len(event.octets), max(0, _INLINE - self._held))
+        inline = min(len(event.octets), max(0, self._house.ways.inline - self._held))
         if inline:
             if not self._house.hold(inline):
                 self._refusal = verdicts.NO_MEMORY
@@ -396,9 +396,6 @@ def help_reply(topic: str, dialect: Dialect) -> Reply:
 async def _name_of(reverse: Callable[[str], Awaitable[str]], address: str) -> str:
     return await reverse(address)
 
-
-_INLINE: Final = 256_000
-"""Octets of one content that count as memory; what is more goes to a file."""
 
 _HANDLERS: Final[Mapping[type[object], Callable[[Session, Any], Awaitable[None] | None]]] = {
     Hello: Session._on_hello,

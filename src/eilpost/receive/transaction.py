@@ -5,6 +5,7 @@ The header is looked at once, when it is there; the body goes to the draft as it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +15,7 @@ from eilpost.message import trace
 from eilpost.message.submission import Repairs
 from eilpost.policy.facts import ContentFacts
 from eilpost.route.expand import distinct
-from eilpost.spool.contract import Draft
+from eilpost.spool.contract import Draft, SpoolError
 
 _HEADER_END: Final = b"\r\n\r\n"
 _NO_REPAIRS: Final = Repairs(b"", (), ())
@@ -104,6 +105,7 @@ class Transaction:
         )
 
     async def discard(self) -> None:
-        """Nothing of it is kept."""
+        """Nothing of it is kept; what a store that is closed cannot remove, its next start does."""
         if self.draft is not None:
-            await self.draft.discard()
+            with contextlib.suppress(SpoolError):
+                await self.draft.discard()
