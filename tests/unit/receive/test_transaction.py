@@ -207,6 +207,19 @@ async def test_f127_memory_in_flight(tmp_path: Path) -> None:
         assert world.house._memory == 0
 
 
+async def test_f127_memory_is_what_the_store_keeps_there(tmp_path: Path) -> None:
+    """Content counts up to spool.inline; what goes to a file does not count any more."""
+    for inline, refused in ((Size(10_000), False), (Size(900_000), True)):
+        config = configuration(
+            tmp_path / str(inline), replace(Limits(), memory=Size(400_000)), spool=SpoolSettings(inline=inline)
+        )
+        async with running(config) as world:
+            caller = await world.call()
+            answer = await caller.mail(ANNA, content=MESSAGE + (b"x" * 998 + b"\r\n") * 800)
+            assert answer.startswith("452 4.3.1 " if refused else "250 ")
+            assert world.house._memory == 0
+
+
 async def test_f127_memory_is_given_back(world: Running) -> None:
     """Content that was refused, cut off or reset holds no memory."""
     for ending in (b".\r\n", b"", b"\x00\r\n.\r\n"):
