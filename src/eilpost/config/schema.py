@@ -71,6 +71,8 @@ def setting(
 class Role(Enum):
     """What a listener is for."""
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
     MX = "mx"
     SUBMISSION = "submission"
     LMTP = "lmtp"

@@ -17,6 +17,8 @@ from eilpost.mail.value import value
 class Body(Enum):
     """What the sender declared about the octets of the content."""
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
     SEVEN_BIT = "7BIT"
     EIGHT_BIT = "8BITMIME"
     BINARY = "BINARYMIME"
@@ -25,12 +27,16 @@ class Body(Enum):
 class Ret(Enum):
     """How much of the message a failure report returns, RFC 3461 §4.3."""
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
     FULL = "FULL"
     HEADERS = "HDRS"
 
 
 class Notify(Enum):
     """When a recipient's sender wants a report, RFC 3461 §4.1."""
+
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
 
     NEVER = "NEVER"
     SUCCESS = "SUCCESS"

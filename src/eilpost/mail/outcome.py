@@ -16,6 +16,8 @@ from eilpost.mail.value import value
 class Fate(Enum):
     """What an attempt did for a recipient; DEFERRED alone is not final."""
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
     DELIVERED = "delivered"
     RELAYED = "relayed"
     DEFERRED = "deferred"

@@ -26,6 +26,8 @@ class Client:
 class Standing(Enum):
     """Where a recipient's address leads."""
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
     HERE = "here"
     ELSEWHERE = "elsewhere"
     UNKNOWN = "unknown"

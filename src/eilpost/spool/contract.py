@@ -44,6 +44,8 @@ class SpoolUnknown(SpoolError):
 class State(Enum):
     """Where a recipient stands in the queue."""
 
+    __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
+
     ACTIVE = "active"  # claimed: an attempt is due or under way
     DEFERRED = "deferred"  # waits for its time
     HELD = "held"  # waits for an operator
@@ -209,10 +211,12 @@ class Spool(Protocol):
         message_id: str = "",
         prefix: bytes = b"",
         claim: bool = False,
+        due: float | None = None,
     ) -> Entry:
         """Makes the message durable: ``prefix`` (our trace fields) and the draft's octets.
 
-        With ``claim`` all recipients are leased to the caller; without, they are due at once.
+        With ``claim`` all recipients are leased to the caller; without, they are due at the Unix
+        time ``due``, or at once.
         SpoolFull, SpoolClosed.
         """
         ...

@@ -13,14 +13,13 @@ from eilpost.spool.records import MessageRecord, RecipientRecord, Row
 from eilpost.spool.statements import Key
 
 
-def new_entry(record: MessageRecord, envelope: Envelope, content: Content, state: State) -> Entry:
-    """The entry of a message that is committed now."""
-    received = record.received
+def new_entry(
+    record: MessageRecord, envelope: Envelope, content: Content, state: State, due: float | None = None
+) -> Entry:
+    """The entry of a message that is committed now; without ``due`` its recipients are due at once."""
+    due = record.received if due is None else due
     recipients = tuple(
-        [
-            QueuedRecipient(position, recipient, state, 0, received)
-            for position, recipient in enumerate(envelope.recipients)
-        ]
+        [QueuedRecipient(position, recipient, state, 0, due) for position, recipient in enumerate(envelope.recipients)]
     )
     return Entry(_message(record, content), recipients)
 
@@ -60,12 +59,11 @@ def _recipient(record: RecipientRecord, state: State) -> QueuedRecipient:
     )
 
 
-def recipient_rows(record: MessageRecord, envelope: Envelope, state: int) -> list[Row]:
-    """The rows of all recipients of a new message, due at once."""
-    number, received = record.number, record.received
+def recipient_rows(record: MessageRecord, entry: Entry, state: int) -> list[Row]:
+    """The rows of all recipients of a new message."""
+    number = record.number
     return [
-        records.encode_recipient(number, position, recipient, state, received)
-        for position, recipient in enumerate(envelope.recipients)
+        records.encode_recipient(number, item.position, item.recipient, state, item.due) for item in entry.recipients
     ]
 
 

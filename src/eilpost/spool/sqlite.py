@@ -48,6 +48,7 @@ class SqliteSpool:
         self._directory = directory
         self._inline = int(settings.inline)
         self._lock = opened.lock
+        self._loop = asyncio.get_running_loop()
         self._journal = journal
         self._on_trouble: OnTrouble | None = None
         self._closed: SpoolClosed | None = None
@@ -116,6 +117,7 @@ class SqliteSpool:
         message_id: str = "",
         prefix: bytes = b"",
         claim: bool = False,
+        due: float | None = None,
     ) -> Entry:
         """Makes the message durable: ``prefix`` (our trace fields) and the draft's octets.
 
@@ -141,7 +143,7 @@ class SqliteSpool:
             crc32(octets) if file is None else records.content_check(file.check, prefix),
         )
         content: Content = MemoryContent(octets) if file is None else StoredContent(record, self._shelf)
-        return await self._insert(record, envelope, octets, content, claim=claim, file=file)
+        return await self._insert(record, envelope, octets, content, claim=claim, due=due, file=file)
 
     async def _insert(
         self,
@@ -151,14 +153,16 @@ class SqliteSpool:
         content: Content,
         *,
         claim: bool,
+        due: float | None,
         file: FileWriter | None,
     ) -> Entry:
         state = State.ACTIVE if claim else State.DEFERRED
-        entry = entries.new_entry(record, envelope, content, state)
-        future = asyncio.get_running_loop().create_future()
+        due = None if due is None else entries.storable_time(due)
+        entry = entries.new_entry(record, envelope, content, state, due)
+        future = self._loop.create_future()
         undo = (lambda _: self._give_back((entry,))) if claim else None
         try:
-            self._submit(Request(future, insertions=(_insertion(record, envelope, octets, state),), undo=undo))
+            self._submit(Request(future, insertions=(_insertion(record, entry, octets, state),), undo=undo))
             await future
         except Exception:
             # After a failed sync nobody knows whether the row is there: then its file stays.
@@ -222,7 +226,7 @@ class SqliteSpool:
             insertion, entry = self._report(report)
             insertions.append(insertion)
             made.append(entry)
-        future = asyncio.get_running_loop().create_future()
+        future = self._loop.create_future()
         undo = (lambda _: self._give_back(made)) if made else None
         self._submit(Request(future, insertions, settled, deferred, undo=undo))
         await future
@@ -244,7 +248,7 @@ class SqliteSpool:
             content_check=crc32(octets),
         )
         entry = entries.new_entry(record, envelope, MemoryContent(octets), State.ACTIVE)
-        return _insertion(record, envelope, octets, State.ACTIVE), entry
+        return _insertion(record, entry, octets, State.ACTIVE), entry
 
     async def release(self, claimed: Sequence[Entry], due: float | None = None) -> None:
         """Gives claims back untried; ``due`` changes when they are due, None leaves it."""
@@ -352,7 +356,7 @@ class SqliteSpool:
         self._writer.submit(request)
 
     async def _change(self, work: Work, undo: Callable[[Any], None] | None = None) -> Any:
-        future = asyncio.get_running_loop().create_future()
+        future = self._loop.create_future()
         self._submit(Request(future, work=work, undo=undo))
         return await future
 
@@ -433,8 +437,8 @@ class SqliteSpool:
         os.close(lock)
 
 
-def _insertion(record: MessageRecord, envelope: Envelope, octets: bytes, state: State) -> Insertion:
-    rows = entries.recipient_rows(record, envelope, records.NUMBER_OF[state])
+def _insertion(record: MessageRecord, entry: Entry, octets: bytes, state: State) -> Insertion:
+    rows = entries.recipient_rows(record, entry, records.NUMBER_OF[state])
     return Insertion(records.encode_message(record), octets, rows)
 
 
