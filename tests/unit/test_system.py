@@ -140,6 +140,22 @@ async def test_e5_sigterm(room: Path) -> None:
             caller.close()
 
 
+async def test_e5_sigterm_during_the_start(room: Path) -> None:
+    """SIGTERM at any moment of the start ends it within seconds, and the next start finds nothing in its way."""
+    system = Eilpost(room, Setup(roles=("mx",), accounts=(ANNA,), trusted=False))
+    await system.add_accounts()
+    for pause in (0.1, 0.3, 0.45, 0.6):
+        process = await asyncio.create_subprocess_exec(*COMMAND, "serve", "-c", str(system.file), stderr=-1)
+        await asyncio.sleep(pause)
+        process.terminate()
+        _, words = await asyncio.wait_for(process.communicate(), 10)
+        assert process.returncode in (0, -signal.SIGTERM), words
+        assert b"Traceback" not in words
+    await system.start()
+    assert (await attempt(system)).startswith("250 ")
+    assert await system.stop() == 0
+
+
 async def test_e59_sighup(room: Path) -> None:
     """SIGHUP takes new domains and networks while sessions stay; a broken file is told, and the old one stays."""
     async with served(room) as system:
