@@ -165,6 +165,15 @@ class Stream(asyncio.Protocol):
             self._reading_paused = False
             self._transport.resume_reading()
 
+    async def closed(self) -> None:
+        """Returns when a connection that was told to end is gone; its deadline sees to that."""
+        while self._transport is not None and not self._lost:
+            self._drained = self._loop.create_future()
+            try:
+                await self._drained
+            finally:
+                self._drained = None
+
     def abort(self) -> None:
         """Ends at once; what is unsent is lost."""
         self._eof = True

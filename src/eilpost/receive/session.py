@@ -172,6 +172,8 @@ class Session:
         if self._waiting and self._machine.phase in _IDLE:
             self._say_last(verdicts.STOPPING)
             self._stream.close()
+        elif self._machine.phase is _CLOSED:
+            self._stream.close()
 
     def _flush(self) -> None:
         if self._out:
@@ -188,12 +190,13 @@ class Session:
         if self._guest.name is not None:
             self._guest.name.cancel()
         self._stream.deadline = self._loop.time() + FAREWELL
-        if reason == "refused":
+        if reason == "refused" and not self._house.stopping:
             self._stream.linger()  # it may be in the middle of sending what we refused
         else:
             self._stream.close()
         seconds = round(self._loop.time() - self._opened, 3)
         self._house.journal(SessionClosed(self._guest.session, self.client.address, reason, self._messages, seconds))
+        await self._stream.closed()  # who does not go yet is still a guest, and counted (F121)
 
     # --- replies
 
