@@ -214,8 +214,15 @@ class Session:
         self._answer(words)
 
     def _refuse(self, command: str, words: Reply, forward_path: str = "") -> Awaitable[None] | None:
-        """Answers 4yz or 5yz: noted, slowed down when there are many, and ended at last."""
-        self._errors += 1
+        """Answers 4yz or 5yz: noted, and errors slowed down when there are many, and ended at last.
+
+        An error is a 5yz. A 4yz is our trouble or our limit; it counts as a command without effect.
+        One recipient too many is nothing of both: the sender goes on with the rest (RFC 5321 §4.5.3.1.10).
+        """
+        if words.is_permanent:
+            self._errors += 1
+        elif words is not verdicts.TOO_MANY_RECIPIENTS:
+            self._junk += 1
         transaction = self._transaction
         self._house.journal(
             CommandRefused(
@@ -229,9 +236,11 @@ class Session:
                 forward_path,
             )
         )
-        match conduct(self._house.limits, errors=self._errors, junk=0):
+        match conduct(self._house.limits, errors=self._errors, junk=self._junk):
             case Conduct.TOO_MANY_ERRORS:
                 self._answer(verdicts.TOO_MANY_ERRORS)
+            case Conduct.TOO_MUCH_JUNK:
+                self._answer(verdicts.TOO_MUCH_JUNK)
             case Conduct.SLOWLY:
                 return self._answer_slowly(words)
             case _:
