@@ -15,6 +15,7 @@ from eilpost.config.schema import Config, Domain, Limits, Listen, Relay, Role
 from eilpost.journal import Accepted, SessionClosed, SessionOpened, SystemChanged, Warned
 from eilpost.net import listen
 from eilpost.net.stream import Stream
+from eilpost.receive.session import FAREWELL
 from tests.unit.receive.running import MESSAGE, TRUSTED, Running, configuration, jump, running
 
 ANNA = "anna@example.test"
@@ -302,3 +303,39 @@ async def test_reload_reads_another_alias_file(world: Running, tmp_path: Path) -
     world.system.reload()
     assert (await caller.mail("info@example.test")).startswith("250 ")
     assert await world.delivered(ANNA)
+
+
+async def test_f121_who_does_not_go_is_counted(tmp_path: Path) -> None:
+    """A client that was refused and stays connected keeps its place for some seconds; it cannot pile connections up."""
+    async with running(configuration(tmp_path / "data", Limits(connections_per_client=2))) as world:
+        for _ in range(2):
+            lingering = world.dial()
+            lingering.sock.send(b"GET / HTTP/1.1\r\n")
+            assert (await lingering.hear()).startswith("554 ")
+        assert await world.dial().hear() == CROWDED
+        jump(FAREWELL + 1)
+        await world.until(lambda: world.house.guests == 0)
+        await world.call()
+
+
+async def test_who_is_refused_in_the_middle_reads_why(world: Running) -> None:
+    """A client that still sends what was refused hears the refusal, not a reset."""
+    caller = await world.call()
+    await caller.mail(ANNA)
+    await caller.say("MAIL FROM:<x@y.example>")
+    await caller.say(f"RCPT TO:<{ANNA}>")
+    await caller.say("DATA")
+    await caller.send(b"bare\nline feed" + b"x" * 300_000)
+    await caller.settle()
+    await caller.send(b"x" * 300_000)
+    assert (await caller.hear()).startswith("554 5.6.0 ")
+    assert await caller.gone()
+
+
+async def test_e5_who_lingers_delays_no_stop(world: Running) -> None:
+    """A client that was refused and does not go does not hold up the end."""
+    lingering = world.dial()
+    lingering.sock.send(b"GET / HTTP/1.1\r\n")
+    assert (await lingering.hear()).startswith("554 ")
+    world.system.stop()
+    await world.until(lambda: world.house.guests == 0)
