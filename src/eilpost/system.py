@@ -57,7 +57,7 @@ SUBMIT_MODE: Final = 0o666
 """Every local user may send; who it was is known by the socket's credentials."""
 
 UNIX_MODE: Final = 0o660
-GRACE: Final = 20.0
+GRACE: Final = 8.0
 """Seconds that sessions and attempts under way have to end; systemd waits 90."""
 
 FILES: Final = 65_536
@@ -211,13 +211,14 @@ class System:
             if entry.recipients[0].state is State.ACTIVE:
                 manager.accept(entry)
             else:
-                manager.wake()
+                manager.leave(entry)
 
         async def reverse(address: str) -> str:
             return await _verified_name(resolver, address)
 
-        look_up, inline = reverse if config.server.reverse_dns else None, max(config.spool.inline, BLOCK)
-        ways = Ways(spool, manager.has_room, accept, daemon.user_name, look_up, inline)
+        look_up = reverse if config.server.reverse_dns else None
+        inline = max(config.spool.inline, BLOCK)
+        ways = Ways(spool, manager.waits_until, accept, daemon.user_name, look_up, inline)
         limits = fitting(config.limits, self._files)
         house = House(config.server.hostname, limits, self._inquiry(config), ways, self._journal)
         return Reception(house, parse_networks(config.relay.networks))

@@ -19,6 +19,7 @@ from eilpost.config.schema import Config
 from eilpost.deliver.agent import Agent
 from eilpost.journal import Faulted, Journal, Removed, Reported
 from eilpost.mail.address import Address
+from eilpost.mail.envelope import Recipient
 from eilpost.mail.next_hop import Means, NextHop
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.status import Status
@@ -27,10 +28,10 @@ from eilpost.queue.claimer import Claimer
 from eilpost.queue.destination import Destination, DestinationView, Waiting, waiting
 from eilpost.queue.filter import check, matches
 from eilpost.queue.reports import write_reports
-from eilpost.queue.retry import WarningAllowance, wants_warning
+from eilpost.queue.retry import WarningAllowance, wait, wants_warning
 from eilpost.queue.settler import Settler, Settling
 from eilpost.queue.traffic import Traffic
-from eilpost.queue.verdict import OUR_FAULT, SUCCESS, Circumstances, Verdict, judge, same_for_all
+from eilpost.queue.verdict import OUR_FAULT, SUCCESS, Circumstances, Verdict, judge, same_for_all, untried
 from eilpost.spool.contract import ContentDamaged, Entry, Filter, QueuedMessage, QueuedRecipient, Spool, State
 
 Choose = Callable[[Address, str], NextHop]
@@ -146,6 +147,42 @@ class Manager:
     def has_room(self) -> bool:
         """Whether the receiver shall claim at commit and hand over; else the entry waits in the spool."""
         return self._fresh.space > 0 and not self._stopping
+
+    def waits_until(self, recipients: Sequence[Recipient]) -> float | None:
+        """When a new message is tried: None, now: claim it at commit and hand it over.
+
+        Else it is to wait in the spool until this Unix time: there is no room, or all its
+        destinations are down. It waits there as one that came before them does, without being
+        written a second time.
+        """
+        now = self._clock.now()
+        if not self.has_room():
+            return now
+        if self._traffic.is_all_up:
+            return None
+        resting = [self._resting(item.address) for item in recipients]
+        rests = [self._traffic.rests_until(found) for found in resting if found is not None]
+        if len(rests) < len(resting):
+            return None
+        return max(min(rests), now + wait(0, self._settings, self._random()))
+
+    def _resting(self, address: Address) -> Destination | None:
+        try:
+            return self._traffic.resting(self._choose(address, ""))
+        except Exception:  # told when the message is routed
+            return None
+
+    def leave(self, entry: Entry) -> None:
+        """Leaves a message in the spool that was committed unclaimed, until it is due."""
+        message, now = entry.message, self._clock.now()
+        for item in entry.recipients:
+            if item.due <= now:
+                self._claimer.wake()
+                return
+            self._claimer.due(item.due)
+            found = self._resting(item.recipient.address)
+            if found is not None and found.silence is not None:
+                self._journal(untried(message, item, found.silence, found.next_hop, now))
 
     def accept(self, entry: Entry) -> None:
         """Takes over a message that was just committed, claimed with all its recipients."""

@@ -59,6 +59,7 @@ class Traffic:
         self._clock = clock
         self._random = random
         self._destinations: dict[NextHop, Destination] = {}
+        self._down: set[Destination] = set()
         self._slots: Slots[Destination] = Slots(settings.concurrency)
         self._stopping = False
         self.workers: set[asyncio.Task[None]] = set()
@@ -95,6 +96,7 @@ class Traffic:
         idle = [item for item in self._destinations.values() if item.is_idle]
         for item in [item for item in idle if not item.window.is_resting(steady)] or idle:
             del self._destinations[item.next_hop]
+            self._down.discard(item)
 
     def take_out(self, wanted: Callable[[Waiting], Waiting | None]) -> Iterator[Waiting]:
         """Takes waiting jobs out of their lines: ``wanted`` tells which, or which part; the rest stays."""
@@ -114,6 +116,16 @@ class Traffic:
         """The domains of which enough waits here; claiming more would only fill the memory."""
         full = (item for item in self._destinations.values() if len(item.jobs) >= SHARE)
         return frozenset(domain for destination in full for domain in destination.domains)
+
+    @property
+    def is_all_up(self) -> bool:
+        """True while no destination is known to be down."""
+        return not self._down
+
+    def resting(self, next_hop: NextHop) -> Destination | None:
+        """The destination, if it is down and left alone for now."""
+        found = self._destinations.get(next_hop)
+        return found if found is not None and found.window.is_resting(self._clock.steady()) else None
 
     def revive(self) -> None:
         """Ends the rest of all destinations that are down: an operator wants them tried."""
@@ -187,8 +199,9 @@ class Traffic:
         if attempt.unreachable and silence.fate is Fate.DEFERRED:
             if window.unanswered(attempt.unreachable):
                 self._put_down(destination, silence)
-            return self._rests_until(destination)
+            return self.rests_until(destination)
         if window.answered(pressed=is_pressed(attempt.outcomes)):
+            self._down.discard(destination)
             self._journal(DestinationChanged(str(destination.next_hop), Health.UP.value, ""))
         if destination.wants_worker:
             self._employ(destination)
@@ -199,6 +212,7 @@ class Traffic:
         window.failures += 1
         window.put_down(self._clock.steady() + back_off(window.failures, self._settings, self._random()))
         destination.silence = silence
+        self._down.add(destination)
         if window.failures == 1:
             self._journal(DestinationChanged(str(destination.next_hop), Health.DOWN.value, window.why))
         jobs, destination.jobs = destination.jobs, deque()
@@ -207,9 +221,10 @@ class Traffic:
     def _give_back(self, destination: Destination, jobs: Iterable[Waiting]) -> None:
         silence = destination.silence
         assert silence is not None, destination.next_hop  # it was put down by one
-        self._jobs.defer_untried(jobs, silence, self._rests_until(destination))
+        self._jobs.defer_untried(jobs, silence, self.rests_until(destination))
 
-    def _rests_until(self, destination: Destination) -> float:
+    def rests_until(self, destination: Destination) -> float:
+        """The Unix time until which a destination is left alone; 0.0 when it is not down."""
         window = destination.window
         if window.health is not Health.DOWN:
             return 0.0

@@ -128,6 +128,16 @@ def _tell(
     return notices(about, facts, now=circumstances.now, delay_warning=warning)
 
 
+def untried(
+    message: QueuedMessage, item: QueuedRecipient, silence: Outcome, next_hop: NextHop, now: float
+) -> Attempted:
+    """What the log says of a recipient that waits because its destination is down: nobody was asked."""
+    return Attempted(
+        message.id, str(item.recipient.address), silence.fate.value, str(silence.status), str(next_hop),
+        silence.remote or "", item.attempts, max(0.0, now - message.received), silence.diagnostic, item.due,
+    )  # fmt: skip
+
+
 def same_for_all(
     recipients: Sequence[Recipient], fate: Fate, code: Status, diagnostic: str, now: float
 ) -> tuple[Outcome, ...]:

@@ -68,15 +68,18 @@ async def take_in(house: House, guest: Guest, transaction: Transaction, size: in
     draft, repairs = transaction.draft, transaction.repairs
     assert draft is not None
     now = time.time()
+    envelope = transaction.envelope()
+    due = house.ways.waits_until(envelope.recipients)
     entry = await house.ways.spool.commit(
         draft,
-        transaction.envelope(),
+        envelope,
         received=now,
         account=guest.client.account,
         session=guest.session,
         message_id=_message_id(header) or repairs.message_id,
         prefix=trace.received(_hop(house, guest, transaction, draft.id, now)) + repairs.prefix,
-        claim=house.ways.has_room(),
+        claim=due is None,
+        due=due,
     )
     _note(house, guest, entry, size)
     house.ways.accept(entry)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from eilpost.config.schema import Limits
 from eilpost.journal import Journal
+from eilpost.mail.envelope import Recipient
 from eilpost.mail.value import value
 from eilpost.message import dates
 from eilpost.policy import peer as peers
@@ -29,13 +30,14 @@ RATES_KEPT: Final = 100_000
 class Ways:
     """Where accepted mail goes, and how its sender's host is looked up.
 
-    ``has_room`` says whether the queue takes entries directly; ``accept`` hands one over.
+    ``waits_until`` says when mail for some recipients is tried: None, now, and the queue takes the
+    entry claimed; else it waits in the spool until that Unix time. ``accept`` hands it over.
     ``reverse`` gives an address's verified name in DNS or an empty string, within its own deadline.
     ``user_name`` names a local user. ``inline`` is how many octets of one content lie in memory at most.
     """
 
     spool: Spool
-    has_room: Callable[[], bool]
+    waits_until: Callable[[Sequence[Recipient]], float | None]
     accept: Callable[[Entry], None]
     user_name: Callable[[int], str]
     reverse: Callable[[str], Awaitable[str]] | None = None

@@ -148,16 +148,19 @@ class MemorySpool:
         message_id: str = "",
         prefix: bytes = b"",
         claim: bool = False,
+        due: float | None = None,
     ) -> Entry:
         """Stores the message."""
         await self._turn()
         assert isinstance(draft, MemoryDraft)
-        entry = self._store(draft.id, envelope, prefix + bytes(draft.data), received, claim)
+        entry = self._store(draft.id, envelope, prefix + bytes(draft.data), received, claim, due)
         stored = self._stored[draft.id]
         stored.message = replace(entry.message, account=account, session=session, message_id=message_id)
         return Entry(stored.message, entry.recipients)
 
-    def _store(self, key: str, envelope: Envelope, octets: bytes, received: float, claim: bool) -> Entry:
+    def _store(
+        self, key: str, envelope: Envelope, octets: bytes, received: float, claim: bool, due: float | None = None
+    ) -> Entry:
         content: Content = MemoryContent(octets)
         message = QueuedMessage(
             id=key,
@@ -170,7 +173,7 @@ class MemorySpool:
         )
         state = State.ACTIVE if claim else State.DEFERRED
         rows = {
-            position: QueuedRecipient(position, recipient, state, 0, received)
+            position: QueuedRecipient(position, recipient, state, 0, received if due is None else due)
             for position, recipient in enumerate(envelope.recipients)
         }
         self._stored[key] = _Stored(message, rows)

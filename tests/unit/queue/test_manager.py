@@ -19,7 +19,8 @@ from eilpost.journal import (
     ReportOmitted,
     Warned,
 )
-from eilpost.mail.envelope import Notify
+from eilpost.mail.address import parse_address
+from eilpost.mail.envelope import Envelope, Notify, Recipient, ReversePath
 from eilpost.mail.next_hop import Means
 from eilpost.mail.outcome import Fate
 from eilpost.mail.status import status
@@ -194,6 +195,44 @@ async def test_one_probe_reopens_a_destination(make: Make) -> None:
     assert list(world.spool.rows()) == []
     assert world.agent.most_busy <= 20
     assert [event.state for event in world.seen(DestinationChanged)] == ["down", "up"]
+
+
+async def test_mail_for_what_is_down_is_written_once(make: Make) -> None:
+    """A new message for a destination that rests is left in the spool until it may be tried, and the log tells why."""
+    world = await make(None, jitter=0.0)
+    world.agent.script = world.unreachable
+    there = [Recipient(parse_address("a@there.test"))]
+    assert world.manager.waits_until(there) is None
+    await world.send("a@there.test")
+    await world.clock.run()
+    due = world.manager.waits_until(there)
+    assert due == world.clock.now() + 5 * MINUTE
+    draft = world.spool.draft()
+    entry = await world.spool.commit(
+        draft, Envelope(ReversePath(None), tuple(there)), received=world.clock.now(), claim=False, due=due
+    )
+    world.agent.script = world.relayed
+    world.agent.jobs.clear()
+    world.manager.leave(entry)
+    await world.clock.advance(4 * MINUTE)
+    assert world.agent.jobs == []
+    told = world.events[-1]
+    assert isinstance(told, Attempted)
+    assert (told.fate, told.diagnostic, told.attempt, told.next_attempt) == ("deferred", "no answer", 0, due)
+    await world.clock.advance(2 * MINUTE)
+    assert list(world.spool.rows()) == []
+    assert world.manager.waits_until(there) is None
+
+
+async def test_mail_with_one_living_destination_is_handed_over(make: Make) -> None:
+    """A new message waits only where all its destinations are down."""
+    world = await make(None)
+    world.agent.script = lambda job: world.unreachable(job) if job.next_hop.host == "dead.test" else world.relayed(job)
+    await world.send("a@dead.test")
+    await world.clock.run()
+    dead, living = (Recipient(parse_address(text)) for text in ("b@dead.test", "b@there.test"))
+    assert world.manager.waits_until([dead]) is not None
+    assert world.manager.waits_until([dead, living]) is None
 
 
 async def test_a_probe_that_fails_lengthens_the_rest(make: Make) -> None:

@@ -72,6 +72,18 @@ async def test_a_draft_names_its_message(spool: SqliteSpool) -> None:
     assert entry.message.id == name
 
 
+async def test_a_message_may_be_committed_for_later(spool: SqliteSpool) -> None:
+    """Unclaimed recipients are due at the time that the commit names, in memory as in the store."""
+    draft = spool.draft()
+    await draft.write(b"x")
+    entry = await spool.commit(draft, envelope(), received=NOON, due=NOON + 300)
+    assert {item.due for item in entry.recipients} == {NOON + 300}
+    assert await spool.claim(NOON + 299, 10) == ()
+    assert await spool.next_due() == NOON + 300
+    [claimed] = await spool.claim(NOON + 300, 10)
+    assert claimed.message.id == entry.message.id
+
+
 async def test_everything_survives_a_restart(directory: Path) -> None:
     """Envelope, parameters, names and content come back as they were committed."""
     given = Envelope(
