@@ -57,7 +57,7 @@ def _run(config: Config, config_file: str | None, *, announce: Callable[[], None
     from eilpost.logs.sink import LogSink
     from eilpost.net import daemon
     from eilpost.net.listen import ListenError
-    from eilpost.policy.peer import FILES_PER_CONNECTION, RESERVED_FILES, fitting
+    from eilpost.policy.peer import RESERVED_FILES, fitting
     from eilpost.system import System, bind, prepare_data
 
     user = _user(config)
@@ -66,7 +66,7 @@ def _run(config: Config, config_file: str | None, *, announce: Callable[[], None
         doors = bind(config)
     except ListenError as error:
         raise CommandError(str(error), Exit.UNAVAILABLE) from None
-    files = daemon.raise_file_limit(FILES_PER_CONNECTION * config.limits.connections + RESERVED_FILES)
+    files = daemon.raise_file_limit(config.limits.connections + RESERVED_FILES)
     if user:
         daemon.become(user)
     journal = LogSink(Level[config.log.level.upper()], config.log.format)

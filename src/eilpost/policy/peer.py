@@ -26,16 +26,13 @@ HURRY: Final = 0.1
 """Which part of its time a client keeps when it is crowded."""
 
 
-FILES_PER_CONNECTION: Final = 2
-"""Descriptors that one connection may need at once: its socket and a content file."""
-
-RESERVED_FILES: Final = 1024
-"""Descriptors for delivery, the store and logs, whatever comes in (F122)."""
+RESERVED_FILES: Final = 4096
+"""Descriptors for big content, delivery, the store and logs, whatever comes in (F122)."""
 
 
 def fitting(limits: Limits, files: int) -> Limits:
-    """The limits with no more connections than so many open files can serve; the reserve is half of few."""
-    room = (files - min(RESERVED_FILES, files // 2)) // FILES_PER_CONNECTION
+    """The limits with no more connections than so many open files can serve; of few, three quarters are kept back."""
+    room = files - min(RESERVED_FILES, 3 * files // 4)
     return limits if limits.connections <= room else replace(limits, connections=max(1, room))
 
 
