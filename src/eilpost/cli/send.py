@@ -270,7 +270,7 @@ def _row(item: _Item, outcome: Outcome) -> dict[str, Any]:
     return {
         "file": item.name,
         "recipient": str(outcome.recipient),
-        "fate": outcome.fate.value,
+        "fate": "accepted" if outcome.fate is Fate.RELAYED else outcome.fate.value,  # all that a client can know
         "status": str(outcome.status),
         "diagnostic": outcome.diagnostic,
         "code": code,

@@ -47,7 +47,7 @@ def test_a_composed_message(send: Run, server: sink.Sink, tmp_path: Path) -> Non
         "--attach", str(attachment), "--header", "X-Note: 1",
     )  # fmt: skip
     assert result.code == 0
-    assert result.out.splitlines() == [f"{name}@b.test: relayed, 250 2.0.0 Kept as 1" for name in ("bob", "c", "d")]
+    assert result.out.splitlines() == [f"{name}@b.test: accepted, 250 2.0.0 Kept as 1" for name in ("bob", "c", "d")]
     (taken,) = server.taken
     assert (taken.reverse_path, taken.names) == ("<anna@a.test>", ["bob@b.test", "c@b.test", "d@b.test"])
     message = message_from_bytes(taken.content, policy=SMTP)
@@ -97,14 +97,14 @@ def test_many_messages(send: Run, server: sink.Sink, tmp_path: Path) -> None:
     assert result.code == 65
     assert len(server.taken) == 11
     assert "5.eml: -: not sent, the message has no sender" in result.err
-    assert "7.eml: b7@b.test: relayed, 250 2.0.0 Kept as 1" in result.out
+    assert "7.eml: b7@b.test: accepted, 250 2.0.0 Kept as 1" in result.out
 
 
 def test_json(send: Run) -> None:
     """``--json`` is one array with a row for each recipient."""
     result = send(*FROM_TO, "--to", "nobody@b.test", "--body", "x", "--json")
     assert json.loads(result.out) == [
-        {"file": "", "recipient": "bob@b.test", "fate": "relayed", "status": "2.0.0",
+        {"file": "", "recipient": "bob@b.test", "fate": "accepted", "status": "2.0.0",
          "diagnostic": "smtp; 250 2.0.0 Kept as 1"},
         {"file": "", "recipient": "nobody@b.test", "fate": "failed", "status": "5.1.1",
          "diagnostic": "smtp; 550 5.1.1 No such mailbox here"},
