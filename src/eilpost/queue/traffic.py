@@ -87,9 +87,14 @@ class Traffic:
         if found is None:
             if len(self._destinations) >= _REMEMBERED:
                 self._forget_idle()
-            found = Destination(next_hop, self._agents[next_hop.means], self._settings.destination_concurrency)
+            found = Destination(next_hop, self._agents[next_hop.means], self._most_for(next_hop))
             self._destinations[next_hop] = found
         return found
+
+    def _most_for(self, next_hop: NextHop) -> int:
+        """Maildirs are no peer to be spared: the more deliveries at once, the more share one sync."""
+        here = next_hop.means is Means.MAILDIR
+        return self._settings.concurrency if here else self._settings.destination_concurrency
 
     def _forget_idle(self) -> None:
         steady = self._clock.steady()
