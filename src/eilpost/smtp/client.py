@@ -46,6 +46,11 @@ _LAST_IN_GROUP: Final = _HELLOS | {Verb.DATA, Verb.VRFY, Verb.EXPN, Verb.NOOP, V
 
 _FIRST_LINE_END: Final = b"\r\n"
 _HOPES: Final = dict.fromkeys(Verb, Severity.POSITIVE) | {Verb.DATA: Severity.INTERMEDIATE}
+_HOPED: Final = {
+    phase: {verb: moves.get(_HOPES[verb], phase) for verb, moves in rows.items()} for phase, rows in PHASES.items()
+}
+"""Where each command leads if its answer is what we hope for."""
+
 
 
 class ClientConnection:
@@ -196,7 +201,7 @@ class ClientConnection:
     def _look_ahead(self) -> None:
         ahead = self.phase
         for verb, _ in self._outstanding:
-            ahead = _hoped(ahead, verb)
+            ahead = _HOPED[ahead].get(verb, ahead)
         self._ahead = ahead
 
     def _close(self) -> None:
@@ -305,9 +310,10 @@ class ClientConnection:
             last = self._outstanding[-1][0]
             if last in _LAST_IN_GROUP or not self.can_pipeline:
                 raise LocalProtocolError(f"{_name(verb)} must await the answer to {_name(last)}")
-        if verb not in PHASES[self._ahead]:
+        ahead = _HOPED[self._ahead].get(verb)
+        if ahead is None:
             raise LocalProtocolError(f"{_name(verb)} is out of order: the phase is {self._ahead.value}")
-        self._ahead = _hoped(self._ahead, verb)
+        self._ahead = ahead
         self._outstanding.append((verb, recipient))
         return octets
 
@@ -316,13 +322,6 @@ class ClientConnection:
         if not needed <= self.offer.keywords:
             missing = needed - self.offer.keywords
             raise LocalProtocolError(f"the server does not offer {', '.join(sorted(missing))}")
-
-
-def _hoped(phase: Phase, verb: Verb) -> Phase:
-    moves = PHASES[phase].get(verb)
-    if moves is None:
-        return phase
-    return moves.get(_HOPES[verb], phase)
 
 
 def _verify(tail: bytes, octets: bytes) -> None:

@@ -139,16 +139,15 @@ class Transaction:
 
     def steps(self) -> Generator[Step, Heard, None]:
         """The dialogue."""
-        try:
-            yield from self._transact()
-        except _SessionEnded as ended:
-            self.break_off(ended.result)
+        terms = self._terms()
+        if terms is not None:
+            try:
+                yield from self._transact(terms)
+            except _SessionEnded as ended:
+                self.break_off(ended.result)
         self.needs_reset = self.needs_reset or self._machine.phase not in (Phase.READY, Phase.CLOSED)
 
-    def _transact(self) -> Generator[Step, Heard, None]:
-        terms = self._terms()
-        if terms is None:
-            return
+    def _transact(self, terms: Terms) -> Generator[Step, Heard, None]:
         octets = self._parcel.octets
         grouped = self._machine.can_pipeline
         early = grouped and terms.by_chunks and octets is not None and len(octets) <= MAX_EARLY_CHUNK
