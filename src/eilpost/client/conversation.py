@@ -116,7 +116,7 @@ class Conversation:
     @property
     def is_usable(self) -> bool:
         """False when the session is over, or the server said something while nobody listened."""
-        return self.machine.phase is not Phase.CLOSED and not self._stream.at_eof and not self._stream.has_input
+        return self.machine.phase is not Phase.CLOSED and self._stream.is_quiet
 
     @property
     def is_spent(self) -> bool:
@@ -210,7 +210,7 @@ class Conversation:
 
     async def _heed(self) -> None:
         """A server that speaks, or goes, in the middle of the content wants no more of it."""
-        if self._stream.has_input or self._stream.at_eof:
+        if not self._stream.is_quiet:
             raise Broken(await self._interruption())
 
     async def _last_words(self, error: OSError) -> Answered | Lost:

@@ -53,14 +53,12 @@ class Errand:
         """A transaction's results. Who may go elsewhere, or again here, stays pending."""
         # Where all are refused so, it was no limit of the transaction, and trying again would not end.
         partly = not all(map(is_too_many, results))
-        over = set()
         for position, result in zip(batch, results, strict=True):
             if (partly and is_too_many(result)) or may_go_elsewhere(result):
                 self._tell(position, result, remote)
             else:
                 self._final[position] = _Final(result, remote, dsn)
-                over.add(position)
-        self.pending = [position for position in self.pending if position not in over]
+                self.pending.remove(position)  # at or near the front: batches are taken from there
 
     def give_up(self, result: Result, *, remote: str | None) -> None:
         """A host, or the whole attempt, came to nothing for all that are pending."""

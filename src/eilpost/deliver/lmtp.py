@@ -7,17 +7,16 @@ from collections.abc import Callable
 
 from eilpost.client.transcript import Tell
 from eilpost.config.schema import Delivery
-from eilpost.deliver.agent import Attempt, Job
 from eilpost.deliver.exchange import Exchange
 from eilpost.mail.next_hop import Host, NextHop, Unroutable
 from eilpost.mail.outcome import Fate
 from eilpost.smtp.commands import Dialect
 
 
-class Lmtp:
+class Lmtp(Exchange):
     """The agent for LMTP servers, over TCP or a Unix socket; made where an event loop runs."""
 
-    __slots__ = ("_exchange",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -27,17 +26,9 @@ class Lmtp:
         now: Callable[[], float] = time.time,
         tell: Tell | None = None,
     ) -> None:
-        self._exchange = Exchange(
+        super().__init__(
             settings, _the_host, hostname=hostname, dialect=Dialect.LMTP, success=Fate.DELIVERED, now=now, tell=tell
         )
-
-    async def attempt(self, job: Job) -> Attempt:
-        """Tries once; ContentDamaged when the message can no longer be read."""
-        return await self._exchange.attempt(job)
-
-    async def close(self) -> None:
-        """Ends kept connections politely."""
-        await self._exchange.close()
 
 
 async def _the_host(next_hop: NextHop, /) -> tuple[Host, ...] | Unroutable:

@@ -7,19 +7,18 @@ from collections.abc import Callable
 
 from eilpost.client.transcript import Tell
 from eilpost.config.schema import Delivery
-from eilpost.deliver.agent import Attempt, Job
 from eilpost.deliver.exchange import Exchange, FindHosts
 from eilpost.mail.outcome import Fate
 from eilpost.smtp.commands import Dialect
 
 
-class Relay:
+class Relay(Exchange):
     """The agent for next hops by MX and by a given host; made where an event loop runs.
 
     ``find_hosts`` answers where a next hop is; ``now`` is Unix time.
     """
 
-    __slots__ = ("_exchange",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -30,14 +29,6 @@ class Relay:
         now: Callable[[], float] = time.time,
         tell: Tell | None = None,
     ) -> None:
-        self._exchange = Exchange(
+        super().__init__(
             settings, find_hosts, hostname=hostname, dialect=Dialect.SMTP, success=Fate.RELAYED, now=now, tell=tell
         )
-
-    async def attempt(self, job: Job) -> Attempt:
-        """Tries once; ContentDamaged when the message can no longer be read."""
-        return await self._exchange.attempt(job)
-
-    async def close(self) -> None:
-        """Ends kept connections politely."""
-        await self._exchange.close()

@@ -100,6 +100,11 @@ class Stream(asyncio.Protocol):
         """True when octets wait to be received."""
         return bool(self._buffer)
 
+    @property
+    def is_quiet(self) -> bool:
+        """True while the peer is there and nothing it sent waits."""
+        return not self._buffer and not self._eof
+
     async def receive(self) -> bytes:
         """What has come, at least one octet; empty when nothing more will. DeadlineExpired."""
         while not self._buffer:
