@@ -234,7 +234,7 @@ class System:
             Means.MAILDIR: Local(Maildirs(config.server.hostname), self._home),
         }
 
-    def _home(self, address: Address) -> Path | None:
+    def _home(self, address: Address) -> str | None:
         account = self._directory.account(address)
         if account is not None:
             home = account.address
@@ -242,7 +242,7 @@ class System:
             home = Address("postmaster", address.domain)  # RFC 5321 §4.5.1: taken with or without an account
         else:
             return None
-        return Path(self._config.server.data, "mail", place(home))
+        return f"{self._config.server.data}/mail/{place(home)}"
 
     def _choose(self, address: Address, reroute: str) -> NextHop:
         return choose.choose(address, self._routes, reroute)

@@ -66,9 +66,9 @@ class Local:
         homes = [(recipient, os.fspath(path)) for recipient, path in found if path is not None]
         results = iter(await self._deliver(job, homes))
         when = self._now()
-        return Attempt(
-            tuple(_outcome(recipient, next(results) if path is not None else None, when) for recipient, path in found)
-        )
+        return Attempt(tuple([
+            _outcome(recipient, next(results) if path is not None else None, when) for recipient, path in found
+        ]))  # fmt: skip
 
     async def close(self) -> None:
         """Waits for what is being written."""

@@ -95,13 +95,14 @@ class Maildirs:
         self._batches.discard(batch)
         self._start()
         error = batch.exception()
-        for number, waiter in enumerate(waiters):
+        results: Sequence[Result | BaseException] = batch.result() if error is None else [error] * len(waiters)
+        for waiter, result in zip(waiters, results, strict=True):
             if waiter.done():
                 continue  # whoever waited has given up
-            if error is not None:
-                waiter.set_exception(error)
+            if isinstance(result, BaseException):
+                waiter.set_exception(result)
             else:
-                waiter.set_result(batch.result()[number])
+                waiter.set_result(result)
 
     async def _work(self, step: Callable[..., None], *arguments: object) -> None:
         """One step in a thread; who gives up waits for it, so that nobody undoes what is being done."""
