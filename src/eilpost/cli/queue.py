@@ -240,14 +240,19 @@ def _change_command(name: str, *lines: str) -> Callable[[Callable[..., Any]], cl
     return decorate
 
 
-def _change(name: str, done: str, config_file: str | None, as_json: bool, given: dict[str, Any], **more: str) -> None:
-    everything = given.pop("everything")
+def _meant(name: str, everything: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """The filter as the server is told it; nothing said means nothing, never the whole queue."""
     arguments = _filter(**given)
     if not arguments and not everything:
         raise CommandError(
             f"say which messages, by ID or by a filter, or say --all to {name} the whole queue", Exit.USAGE
         )
-    result = next(_ask(config_file, name, {**arguments, "all": everything, **more}))
+    return {**arguments, "all": everything}
+
+
+def _change(name: str, done: str, config_file: str | None, as_json: bool, given: dict[str, Any], **more: str) -> None:
+    meant = _meant(name, given.pop("everything"), given)
+    result = next(_ask(config_file, name, {**meant, **more}))
     if as_json:
         show_json([result])
     else:
@@ -277,6 +282,7 @@ def release(config_file: str | None, as_json: bool, **given: Any) -> None:
 def drop(config_file: str | None, as_json: bool, yes: bool, **given: Any) -> None:
     """The mail is gone afterwards."""
     if not yes:
+        _meant("drop", given["everything"], {key: value for key, value in given.items() if key != "everything"})
         what = "the whole queue" if given["everything"] else "what the filter means"
         click.confirm(f"Drop {what} for ever, without a report to anybody?", abort=True, err=True)
     _change("drop", "dropped", config_file, as_json, given)

@@ -32,6 +32,7 @@ from eilpost.message.mailboxes import addresses
 from eilpost.smtp.commands import Dialect
 
 _SESSIONS: Final = 4
+_STDIN: Final = "-"
 _UNKNOWN_KIND: Final = "application/octet-stream"
 _LARGE: Final = 1_000_000  # octets from which on it may take a while
 
@@ -78,12 +79,17 @@ class _Bar(Protocol):
 @click.option("--bcc", multiple=True, metavar="ADDRESS", help="A recipient that the others do not see.")
 @click.option("--subject", default="", help="The subject.")
 @click.option("--body", help="The text.")
-@click.option("--file", "text_file", type=click.Path(exists=True, dir_okay=False), help="A file with the text.")
+@click.option(
+    "--file",
+    "text_file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="A file with the text; - is standard input.",
+)
 @click.option(
     "--eml",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False),
-    help="A file with a whole message; repeat it for more.",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="A file with a whole message, or - for standard input; repeat it for more.",
 )
 @click.option("--attach", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to attach.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A further header field.")
@@ -155,12 +161,16 @@ def _date() -> str:
 def _text(source: str, given: Mapping[str, Any]) -> str:
     if source == "body":
         return str(given["body"])
-    octets = sys.stdin.buffer.read() if source == "stdin" else Path(given["text_file"]).read_bytes()
+    file = _STDIN if source == "stdin" else given["text_file"]
     try:
-        return octets.decode()
+        return _octets(file).decode()
     except UnicodeDecodeError:
-        what = given["text_file"] or "standard input"
+        what = "standard input" if file == _STDIN else file
         raise CommandError(f"{what} is no text in UTF-8; send it by --attach", Exit.DATAERR) from None
+
+
+def _octets(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
 
 
 def _attachment(file: Path) -> Attachment:
@@ -174,7 +184,7 @@ def _whole(given: Mapping[str, Any]) -> list[_Item]:
         raise click.UsageError("--eml sends messages as they are: no text, subject, header or attachment goes with it")
     sender = None if given["sender"] is None else _envelope_sender(given["sender"])
     recipients = _addresses([*given["to"], *given["cc"], *given["bcc"]]) or None
-    return [_Item(file, Path(file).read_bytes(), sender, recipients) for file in given["eml"]]
+    return [_Item(file, _octets(file), sender, recipients) for file in given["eml"]]
 
 
 def _addresses(values: Iterable[str]) -> tuple[str, ...]:

@@ -190,10 +190,18 @@ def _aliases(order: Order) -> int:
     return Exit.OK
 
 
+def _help(_order: Order) -> int:
+    from eilpost.cli.sendmail_flags import usage
+
+    print(usage())
+    return Exit.OK
+
+
 _MODES: Final[Mapping[Mode, Callable[[Order], int]]] = MappingProxyType({
     Mode.DELIVER: _deliver,
     Mode.STDIO: _talk,
     Mode.LIST: lambda order: _eilpost(order, "queue", "list"),
     Mode.FLUSH: lambda order: _eilpost(order, "queue", "retry", *order.flush),
     Mode.ALIASES: _aliases,
+    Mode.HELP: _help,
 })  # fmt: skip

@@ -25,6 +25,7 @@ class Mode(Enum):
     LIST = "p"
     ALIASES = "i"
     FLUSH = "-q"
+    HELP = "--help"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,8 @@ def parse(program: str, arguments: Sequence[str]) -> Order:
         if word == "--" or not word.startswith("-") or word == "-":
             words += [word] if word != "--" else []
             break
+        if word == Mode.HELP.value:
+            return Order(mode=Mode.HELP)
         order = _letters(order, word[1:], words)
     return replace(order, recipients=tuple(reversed(words)))
 
@@ -202,3 +205,26 @@ def _letters(order: Order, letters: str, words: list[str]) -> Order:
         if flag.apply is not None:
             order = flag.apply(order, value)
     return order
+
+
+def usage() -> str:
+    """What ``--help`` shows: every flag that means something, from the table."""
+    rows = [f"  -{row.letter}{_PLACES[row.takes]:8}{row.help}" for row in FLAGS.values() if row.apply is not None]
+    return "\n".join((_SYNOPSIS, *rows, "", _EXAMPLE))
+
+
+_PLACES: Final = MappingProxyType({Takes.NOTHING: "", Takes.ATTACHED: "[VALUE]", Takes.ARGUMENT: " VALUE"})
+
+_SYNOPSIS: Final = """\
+Usage: eilpost-sendmail [FLAG]... [RECIPIENT]...
+
+  Hand the message on standard input to the running Eilpost, as sendmail did;
+  called as mailq or newaliases it does what those do.
+
+Flags:"""
+
+_EXAMPLE: Final = """\
+Other flags of sendmail are read and passed over.
+
+Example:
+  eilpost-sendmail -i -f cron@example.org ops@example.org < message.eml"""

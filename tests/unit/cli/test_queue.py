@@ -175,6 +175,13 @@ def test_drop_asks(run: Run) -> None:
     assert run("queue", "drop", "--all", given="y\n").out.endswith("3 recipients dropped\n")
 
 
+def test_drop_asks_only_what_it_can_do(run: Run) -> None:
+    """Nobody is asked for a yes to a drop that means nothing."""
+    result = run("queue", "drop", given="y\n")
+    assert result.code == 64
+    assert result.err.startswith("eilpost: say which messages")
+
+
 @pytest.mark.usefixtures("server")
 def test_mistakes_are_one_sentence(run: Run) -> None:
     """A filter that makes no sense, or a message that is gone, is told in one line."""

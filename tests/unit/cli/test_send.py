@@ -86,6 +86,17 @@ def test_whole_messages_go_as_they_are(send: Run, server: sink.Sink, tmp_path: P
     ]
 
 
+def test_a_dash_is_standard_input(send: Run, server: sink.Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--eml -`` and ``--file -`` read standard input."""
+    octets = b"From: a@a.test\r\nTo: b@b.test\r\n\r\nwhole\r\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(octets)))
+    assert main(["send", "--server", server.address, "--eml", "-"]) == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text\n")))
+    assert main(["send", "--server", server.address, *FROM_TO, "--file", "-"]) == 0
+    assert server.taken[0].content == octets
+    assert server.taken[1].content.endswith(b"\r\n\r\ntext\r\n")
+
+
 def test_many_messages(send: Run, server: sink.Sink, tmp_path: Path) -> None:
     """Several files are several messages; one that cannot be sent does not stop the others."""
     files = []

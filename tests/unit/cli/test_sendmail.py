@@ -228,3 +228,12 @@ def test_a_submission_loads_no_more_than_it_needs(config_file: Path, server: sin
     )
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout == b"[]\n"
+
+
+@pytest.mark.parametrize("program", ["sendmail", "mailq", "newaliases"])
+def test_help_shows_the_flags_and_an_example(call: Run, program: str) -> None:
+    """``--help`` lists the flags that mean something and shows the command at work."""
+    result = call("--help", program=program)
+    assert (result.code, result.err) == (0, "")
+    assert "\n  -f VALUE" in result.out
+    assert "\nExample:\n" in result.out
