@@ -15,7 +15,7 @@ from eilpost.config.schema import Queue
 from eilpost.journal import Faulted, Journal, Warned
 from eilpost.net.clock import Clock, Timer
 from eilpost.queue.retry import ClockWatch, is_astray
-from eilpost.spool.contract import Entry, Filter, Spool, SpoolClosed, SpoolError
+from eilpost.spool.contract import Entry, Filter, Spool, SpoolClosed, SpoolError, SpoolFull
 
 BATCH: Final = 500  # recipients in one claim
 _SLICE: Final = 60.0
@@ -23,6 +23,7 @@ _BLOCKED: Final = 1.0  # what is due belongs to saturated destinations: look aga
 _CALM: Final = 0.25  # after such a look nobody's wish makes for another one sooner: it reads past all that is blocked
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
+_FULL_PAUSE: Final = 5.0  # room may come back at any time
 
 
 class Claimer:
@@ -88,12 +89,17 @@ class Claimer:
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
+        is_full = False
         while True:
             self._wake.clear()
             self._called = False
             try:
                 wait = await self._claim()
-                pause = _FIRST_PAUSE
+                pause, is_full = _FIRST_PAUSE, False
+            except SpoolFull as error:
+                if not is_full:
+                    self._journal(Warned("nothing can be claimed; the queue waits for room", str(error)))
+                wait, pause, is_full = min(pause, _FULL_PAUSE), min(pause * 2, _LONGEST_PAUSE), True
             except SpoolClosed as error:
                 self._journal(Warned("the queue stands still: the spool is closed", str(error)))
                 return

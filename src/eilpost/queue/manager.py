@@ -108,6 +108,7 @@ class Manager:
     async def stop(self, grace: float = 10.0) -> None:
         """Ends: attempts under way may finish within ``grace`` seconds, all else goes back to the spool."""
         self._halt()
+        self._settler.hurry()
         await self._claimer.stop()
         await self._finish(self._traffic.workers, grace)
         await self._finish(self._errands, grace)

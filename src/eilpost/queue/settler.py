@@ -16,12 +16,12 @@ from eilpost.mail.value import value
 from eilpost.net.clock import Clock
 from eilpost.queue.destination import Waiting
 from eilpost.report.notices import Notice
-from eilpost.spool.contract import Entry, NewMessage, Settlement, Spool, SpoolClosed, SpoolError
+from eilpost.spool.contract import Entry, NewMessage, Settlement, Spool, SpoolClosed, SpoolError, SpoolFull
 
 _MOST_AT_ONCE: Final = 500  # jobs in one step: keeps the store's write lock short
 _MOST_WAITING: Final = 1000  # jobs whose outcome is not yet durable, before workers wait
 _FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 30.0
+_LONGEST_PAUSE: Final = 5.0  # nothing leaves meanwhile
 
 
 @value(frozen=True, slots=True, eq=False)
@@ -51,6 +51,9 @@ class Settler:
         self._empty = asyncio.Event()
         self._empty.set()
         self._troubled = False
+        self._again = asyncio.Event()
+        self._hurried = False
+        self._over = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -58,7 +61,9 @@ class Settler:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="settler")
 
     def put(self, item: Settling) -> None:
-        """Hands over one job's settlements."""
+        """Hands over one job's settlements; when the end has come they are as good as never made."""
+        if self._over:
+            return
         if not self._line:
             self._empty.clear()
             self._wake.set()
@@ -74,6 +79,12 @@ class Settler:
     async def calm(self) -> None:
         """Returns when a worker may go on: the store takes outcomes and not too many wait."""
         await self._calm.wait()
+
+    def hurry(self) -> None:
+        """The end is near: what cannot be stored at once is given up, and its claims are due at the next start."""
+        self._hurried = True
+        self._again.set()
+        self._calm.set()
 
     async def drain(self) -> None:
         """Returns when all that was put is durable, or the store is closed."""
@@ -96,7 +107,8 @@ class Settler:
                 await self._settle(batch)
                 self._under_way = 0
                 self._rest()
-        except SpoolClosed:
+        except SpoolError:  # closed, or in trouble while there is no time
+            self._over = True
             self._line.clear()
             self._closed()
             self._calm.set()
@@ -121,12 +133,21 @@ class Settler:
             except SpoolClosed:
                 raise
             except SpoolError as error:
+                if isinstance(error, SpoolFull) and len(batch) > 1:
+                    await self._halve(batch)
+                    return
                 pause = await self._pause(pause, error)
             except Exception as error:  # a bug must not stop the mail of others
                 await self._isolate(batch, error)
                 return
         self._recovered()
         self._tell(batch, entries)
+
+    async def _halve(self, batch: Sequence[Settling]) -> None:
+        """What frees room may go where all together, with their reports, did not."""
+        middle = len(batch) // 2
+        await self._settle(batch[:middle])
+        await self._settle(batch[middle:])
 
     async def _isolate(self, batch: Sequence[Settling], error: Exception) -> None:
         if len(batch) > 1:
@@ -139,12 +160,19 @@ class Settler:
         batch[0].done(batch[0], ())
 
     async def _pause(self, seconds: float, error: SpoolError) -> float:
-        """Nobody goes on delivering while outcomes cannot be kept."""
+        """Nobody goes on delivering while outcomes cannot be kept; raises ``error`` when there is no time to wait."""
+        if self._hurried:
+            raise error
         self._calm.clear()
         if not self._troubled:
             self._troubled = True
             self._journal(Warned("outcomes cannot be stored; deliveries pause", str(error)))
-        await self._clock.sleep(seconds)
+        timer = self._clock.call_later(seconds, self._again.set)
+        try:
+            await self._again.wait()
+        finally:
+            timer.cancel()
+            self._again.clear()
         return min(seconds * 2, _LONGEST_PAUSE)
 
     def _recovered(self) -> None:

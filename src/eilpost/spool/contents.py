@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 import threading
@@ -32,7 +33,8 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Folder:
     """The directory of content files, and the threads that touch it; a file's name is its message's id."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, admits: Callable[[int], bool] = lambda _: True) -> None:
+        self.admits = admits
         self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool-content")
 
@@ -105,6 +107,8 @@ class FileWriter:
         with self._lock:
             if self._over:
                 return
+            if not self._folder.admits(sum(map(len, chunks))):
+                raise OSError(errno.ENOSPC, "the disk has less room than spool.reserve")
             if self._descriptor is None:
                 self._descriptor = self._folder.create(self._number)
             for chunk in chunks:
@@ -141,15 +145,32 @@ class FileWriter:
 class ContentDraft:
     """A draft: chunks in memory up to the threshold, then a file. Writes of a file are gathered to blocks."""
 
-    __slots__ = ("_broken", "_chunks", "_folder", "_gathered", "_inline", "_number", "_numbering", "file", "size")
+    __slots__ = (
+        "_broken",
+        "_chunks",
+        "_folder",
+        "_gathered",
+        "_inline",
+        "_number",
+        "_numbering",
+        "_short",
+        "file",
+        "size",
+    )
 
     def __init__(
-        self, folder: Folder, inline: int, numbering: Callable[[], int], broken: Callable[[OSError], SpoolClosed]
+        self,
+        folder: Folder,
+        inline: int,
+        numbering: Callable[[], int],
+        broken: Callable[[OSError], SpoolClosed],
+        short: Callable[[], None],
     ) -> None:
         self._folder = folder
         self._inline = inline
         self._numbering = numbering
         self._broken = broken
+        self._short = short
         self._chunks: list[bytes] = []
         self._gathered = 0
         self._number = 0
@@ -209,6 +230,7 @@ class ContentDraft:
             await self._folder.run(deed, chunks)
         except OSError as error:
             if trouble.is_shortage(error):
+                self._short()
                 raise SpoolFull(f"cannot write a content file: {error.strerror}") from error
             raise self._broken(error) from error
 

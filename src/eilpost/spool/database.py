@@ -28,7 +28,6 @@ _INDEX_VERSION: Final = 3_007_000
 _LOG_HEADER: Final = 32
 _FRAME_HEADER: Final = 24
 _PAGE_SIZE: Final = 4096
-_ROOM_CHECK_EVERY: Final = 1.0  # seconds
 _DISSOLVE: Final = "UPDATE recipient SET state = 1 WHERE state = 0"
 
 
@@ -259,30 +258,6 @@ def forget_unfinished(directory: Path) -> None:
     with open(directory / f"{schema.DATABASE}-wal", "r+b", buffering=0) as log:
         log.seek(_LOG_HEADER + frames * (_FRAME_HEADER + _PAGE_SIZE))
         log.write(bytes(_FRAME_HEADER))
-
-
-class RoomCheck:
-    """Whether the disk has more than the reserve free; asks it once a second."""
-
-    def __init__(self, directory: Path, reserve: int) -> None:
-        self._directory = directory
-        self._reserve = reserve
-        self._next = 0.0
-        self._answer = True
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _ROOM_CHECK_EVERY
-            self._answer = self._ask()
-        return self._answer
-
-    def _ask(self) -> bool:
-        try:
-            disk = os.statvfs(self._directory)
-        except OSError:
-            return True  # The commit itself will tell what is wrong.
-        return disk.f_bavail * disk.f_frsize >= self._reserve
 
 
 def unix_time() -> float:

@@ -32,6 +32,7 @@ from eilpost.spool.numbers import Numbers, to_text
 from eilpost.spool.queries import Loaded, Reader
 from eilpost.spool.readonly import find
 from eilpost.spool.records import MessageRecord
+from eilpost.spool.room import Room
 from eilpost.spool.statements import Key
 from eilpost.spool.writer import Batch, Insertion, Request, Work, Writer
 
@@ -57,7 +58,9 @@ class SqliteSpool:
         self._rebuilt = False
         self._claiming = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
-        self._folder = Folder(directory / "content")
+        room = Room(directory, int(settings.reserve), opened.connection)
+        room.look()
+        self._folder = Folder(directory / "content", room.admits_file)
         self._leftover, self._foreign = self._folder.listed()
         self._numbers = Numbers(max([opened.last, *self._leftover]))
         self._queue = Reader(database.connect_reader(directory), "spool-queue")
@@ -67,7 +70,7 @@ class SqliteSpool:
             opened.connection,
             asyncio.get_running_loop(),
             deliver=self._deliver,
-            has_room=database.RoomCheck(directory, int(settings.reserve)),
+            room=room,
             is_full=lambda: database.is_full(directory),
             forget=lambda: database.forget_unfinished(directory),
         )
@@ -101,7 +104,12 @@ class SqliteSpool:
 
     def draft(self) -> ContentDraft:
         """A new empty draft."""
-        return ContentDraft(self._folder, self._inline, self._number, self._break)
+        return ContentDraft(self._folder, self._inline, self._number, self._break, self._want_room)
+
+    def _want_room(self) -> None:
+        # Only the writer can give back what the database does not need: any request lets it look.
+        if self._closed is None:
+            self._writer.submit(Request(self._loop.create_future()))
 
     def _number(self) -> int:
         return self._numbers.next(time.time())

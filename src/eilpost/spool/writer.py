@@ -15,15 +15,13 @@ from eilpost.spool import statements, trouble
 from eilpost.spool.contract import SpoolClosed, SpoolError, SpoolFull
 from eilpost.spool.numbers import RESERVE
 from eilpost.spool.records import Row
+from eilpost.spool.room import PAGE, Room
 from eilpost.spool.statements import Key
 from eilpost.spool.trouble import Trouble
 
 _MOST_REQUESTS: Final = 512
 _MOST_OCTETS: Final = 8 << 20
-# 8 MB of log: a checkpoint took 1 ms when the mail in it was already gone (the usual case), 15 ms when all
-# of it stayed. A bigger log makes longer stalls, a smaller one more syncs.
-_CHECKPOINT_PAGES: Final = 2048
-_PAGE: Final = 4096
+_RECIPIENT: Final = 256  # octets of a row, with its indexes
 
 Work = Callable[[sqlite3.Connection, set[int]], Any]
 """A rare change: runs inside the batch's transaction and notes messages that may have lost their
@@ -37,6 +35,11 @@ class Insertion:
     message: Row
     content: bytes
     recipients: list[Row]
+
+    @property
+    def octets(self) -> int:
+        """What it takes in the database, rather too much than too little."""
+        return len(self.content) + PAGE + _RECIPIENT * len(self.recipients)
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +56,11 @@ class Request:
     deferred: Sequence[Row] = ()
     work: Work | None = None
     undo: Callable[[Any], None] | None = None
+
+    @property
+    def octets(self) -> int:
+        """The room that it takes."""
+        return sum([item.octets for item in self.insertions])
 
     @property
     def only_adds(self) -> bool:
@@ -80,14 +88,14 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         *,
         deliver: Callable[[Batch], None],
-        has_room: Callable[[], bool],
+        room: Room,
         is_full: Callable[[], bool],
         forget: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._loop = loop
         self._deliver = deliver
-        self._has_room = has_room
+        self._room = room
         self._is_full = is_full
         self._forget = forget
         self._queue: SimpleQueue[Request | None] = SimpleQueue()
@@ -114,27 +122,28 @@ class Writer:
 
     def _run(self) -> None:
         while not self._stopping:
-            requests = self._collect()
+            requests, octets = self._collect()
             if requests:
-                self._hand_over(self._safely(requests))
-            if self._pages >= _CHECKPOINT_PAGES or (self._stopping and not self._broken):
+                self._hand_over(self._safely(requests, octets))
+            if self._pages >= self._room.log_pages or (self._stopping and not self._broken):
                 self._checkpoint()
 
-    def _collect(self) -> list[Request]:
+    def _collect(self) -> tuple[list[Request], int]:
+        """What waits, and the room that it takes."""
         requests: list[Request] = []
         octets = 0
         request = self._queue.get()
         while request is not None:
             requests.append(request)
-            octets += sum([len(item.content) for item in request.insertions])
+            octets += sum([item.octets for item in request.insertions])
             if octets >= _MOST_OCTETS or len(requests) >= _MOST_REQUESTS:
-                return requests
+                return requests, octets
             try:
                 request = self._queue.get_nowait()
             except Empty:
-                return requests
+                return requests, octets
         self._stopping = True
-        return requests
+        return requests, octets
 
     def _hand_over(self, batch: Batch) -> None:
         try:
@@ -143,10 +152,10 @@ class Writer:
             # The loop is closed: nobody waits any more. What was committed stays committed.
             self._stopping = True
 
-    def _safely(self, requests: list[Request]) -> Batch:
+    def _safely(self, requests: list[Request], octets: int) -> Batch:
         batch = Batch()
         try:
-            self._process(requests, batch)
+            self._process(requests, octets, batch)
         except Exception as error:
             # A bug. A writer that died silently would leave every session waiting for ever.
             told = {id(request) for request, _ in (*batch.done, *batch.failed)}
@@ -155,9 +164,9 @@ class Writer:
 
     # ── one batch ──
 
-    def _process(self, requests: list[Request], batch: Batch) -> None:
-        if self._broken is None and not self._has_room():
-            requests = self._refuse(requests, batch, "the disk has less room than spool.reserve")
+    def _process(self, requests: list[Request], octets: int, batch: Batch) -> None:
+        if self._broken is None:
+            requests = self._admit(requests, octets, batch)
         if requests and self._broken is None:
             try:
                 self._transact(requests, batch)
@@ -166,14 +175,42 @@ class Writer:
         elif self._broken is not None:
             batch.failed += [(request, self._broken) for request in requests]
 
+    def _admit(self, requests: list[Request], octets: int, batch: Batch) -> list[Request]:
+        """Fails what only adds and has no room; nothing else is ever held up by the reserve."""
+        room = self._room
+        try:
+            if room.is_wanted:
+                self._regain(batch)
+            if not octets:
+                room.refresh()
+                return requests
+            if room.admits(octets):
+                return requests
+            self._regain(batch)
+            refused = {id(request) for request in requests if request.only_adds and not room.admits(request.octets)}
+        except sqlite3.Error:
+            return requests  # The transaction will meet it, and be told what it means.
+        if not refused:
+            return requests
+        why = "the disk has less room than spool.reserve"
+        self._refuse([request for request in requests if id(request) in refused], batch, why)
+        return [request for request in requests if id(request) not in refused]
+
+    def _regain(self, batch: Batch, least: int | None = None) -> None:
+        try:
+            self._room.regain(least)
+        except sqlite3.Error as error:
+            if self._what(error) is Trouble.BROKEN:
+                self._break((), batch, error)
+
     def _refuse(self, requests: list[Request], batch: Batch, why: str) -> list[Request]:
         """Fails what only adds; the rest may free room."""
         batch.full = why
         batch.failed += [(request, SpoolFull(why)) for request in requests if request.only_adds]
         return [request for request in requests if not request.only_adds]
 
-    def _recover(self, requests: list[Request], batch: Batch, error: Exception) -> None:
-        """Nothing of the requests was committed: finds out for whom it can be."""
+    def _recover(self, requests: list[Request], batch: Batch, error: Exception, *, again: bool = True) -> None:
+        """Nothing of the requests was committed: finds out for whom it can be. ``again``: room may be looked for."""
         what = self._what(error)
         try:
             self._roll_back()
@@ -183,7 +220,7 @@ class Writer:
             case Trouble.BROKEN | Trouble.DOUBTFUL:
                 self._break(requests, batch, error)
             case Trouble.FULL:
-                self._after_full(requests, batch, error)
+                self._after_full(requests, batch, error, again)
             case Trouble.BUSY:
                 busy = SpoolClosed("another program holds the spool's database")
                 batch.failed += [(request, busy) for request in requests]
@@ -203,15 +240,25 @@ class Writer:
             self._forget()
         batch.failed += [(request, self._broken) for request in requests]
 
-    def _after_full(self, requests: list[Request], batch: Batch, error: Exception) -> None:
+    def _after_full(self, requests: list[Request], batch: Batch, error: Exception, again: bool) -> None:
         rest = self._refuse(requests, batch, str(error))
-        if len(rest) == len(requests):
-            batch.failed += [(request, SpoolFull(str(error))) for request in requests]
-        elif rest:
-            try:
-                self._transact(rest, batch)
-            except Exception as second:
-                self._recover(rest, batch, second)
+        if rest and again:
+            self._regain(batch, least=0)
+            self._retry(rest, batch)
+        elif len(rest) > 1:  # What frees room may need less of it alone.
+            for request in rest:
+                self._retry([request], batch)
+        else:
+            batch.failed += [(request, SpoolFull(str(error))) for request in rest]
+
+    def _retry(self, requests: list[Request], batch: Batch) -> None:
+        if self._broken is not None:
+            batch.failed += [(request, self._broken) for request in requests]
+            return
+        try:
+            self._transact(requests, batch)
+        except Exception as error:
+            self._recover(requests, batch, error, again=False)
 
     def _one_by_one(self, requests: list[Request], batch: Batch, error: Exception) -> None:
         if len(requests) == 1:
@@ -263,7 +310,7 @@ class Writer:
             ceiling = highest + RESERVE
             connection.execute(statements.RAISE_CEILING, (ceiling, ceiling)).close()
             self._ceiling = ceiling
-        self._pages += 6 + 2 * len(insertions) + sum([len(item.content) for item in insertions]) // _PAGE
+        self._pages += 6 + 2 * len(insertions) + sum([len(item.content) for item in insertions]) // PAGE
 
     def _settle(self, requests: Sequence[Request]) -> set[int]:
         connection = self._connection

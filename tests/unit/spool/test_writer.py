@@ -12,6 +12,7 @@ import pytest
 
 from eilpost.spool import trouble
 from eilpost.spool.contract import SpoolClosed, SpoolError, SpoolFull
+from eilpost.spool.room import Room
 from eilpost.spool.sqlite import SqliteSpool
 from eilpost.spool.trouble import Trouble
 from eilpost.spool.writer import Work
@@ -112,13 +113,16 @@ async def test_a_failed_disk_closes_the_store(directory: Path, problem: Exceptio
     await spool.close()
 
 
-async def test_a_bug_in_the_writer_leaves_nobody_waiting(spool: SqliteSpool, notebook: Notebook) -> None:
+async def test_a_bug_in_the_writer_leaves_nobody_waiting(
+    spool: SqliteSpool, directory: Path, notebook: Notebook
+) -> None:
     """Should the writer itself raise, who waits is told, and the store closes."""
 
-    def broken() -> bool:
-        raise RuntimeError("a bug")
+    class Broken(Room):
+        def admits(self, octets: int) -> bool:
+            raise RuntimeError("a bug")
 
-    spool._writer._has_room = broken
+    spool._writer._room = Broken(directory, 0, spool._writer._connection)
     with pytest.raises(SpoolClosed, match="a bug"):
         await put(spool, b"x")
     assert [event.state for event in notebook.named("intake")] == ["closed"]
