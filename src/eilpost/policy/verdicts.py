@@ -42,6 +42,7 @@ NEEDS_SMTPUTF8: Final = reply(550, "5.6.9", "A header beyond ASCII needs SMTPUTF
 CANNOT_VERIFY: Final = reply(252, "2.5.0", "Send some mail, we will see")
 NO_EXPANSION: Final = reply(502, "5.7.2", "Lists are not shown")
 EMPTY_LIST: Final = reply(550, "5.1.1", "No such list here")
+BEYOND_ASCII: Final = reply(550, "5.6.8", "The answer is an address beyond ASCII, which replies here are not")
 ELSEWHERE: Final = reply(252, "2.5.0", "Not ours, but we would take mail for it")
 
 

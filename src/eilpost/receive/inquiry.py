@@ -62,6 +62,8 @@ class Inquiry:
         meant = self._meant(name)
         answers = [self.recipient(address, NO_RCPT_PARAMETERS).standing for address in meant]
         found = [address for address, standing in zip(meant, answers, strict=True) if standing is Standing.HERE]
+        if not all(address.is_ascii for address in found):
+            return verdicts.BEYOND_ASCII  # RFC 6531 §3.7.4.2; a question mark in it would name another mailbox
         if len(found) == 1:
             return reply(250, "2.1.5", f"<{found[0]}>")
         if found:
@@ -83,6 +85,8 @@ class Inquiry:
         if not members:
             undecided = any(answer.standing is Standing.UNDECIDED for _, answer in answers)
             return verdicts.UNDECIDED if undecided else verdicts.EMPTY_LIST
+        if not all(member.is_ascii for member in members):
+            return verdicts.BEYOND_ASCII
         return reply(250, "2.1.5", *(f"<{member}>" for member in members))
 
     def _meant(self, name: str) -> list[Address]:

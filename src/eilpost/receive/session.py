@@ -398,7 +398,8 @@ def help_reply(topic: str, dialect: Dialect) -> Reply:
     """HELP from the table of commands (RFC 5321 §4.1.1.8)."""
     row = COMMANDS.get(topic.upper())
     if row is not None and dialect in row.dialects:
-        return reply(214, "2.0.0", row.syntax, row.help, row.rfc)
+        # A reply is ASCII (RFC 5321 §4.2), and a question mark tells nobody where to read on.
+        return reply(214, "2.0.0", row.syntax, row.help, row.rfc.replace("§", "section "))
     if topic:
         return reply(504, "5.5.4", "No help for that; HELP alone lists the commands")
     known = " ".join(verb for verb, row in COMMANDS.items() if dialect in row.dialects)

@@ -173,6 +173,21 @@ def test_an_alias_in_a_loop_is_our_own_trouble(inquiry: Inquiry) -> None:
     assert policy.judge(STRANGER, LIMITS, answer.standing, recipients=0).code == 451
 
 
+def test_a_mailbox_beyond_ascii_is_not_named_in_a_reply(tmp_path: Path) -> None:
+    """VRFY and EXPN say that their answer is beyond ASCII, instead of naming another mailbox."""
+    populate(tmp_path)
+    with Store(tmp_path) as store:
+        store.add_account(parse_address("jürgen@example.test"), "", 0.0)
+        store.add_alias(parse_address("staff@example.test"), [parse_address("jürgen@example.test")])
+    directory = Directory(tmp_path)
+    homes = expand.homes([Domain(name) for name in OURS], configuration(tmp_path).aliases)
+    asked = Inquiry(homes, directory.known, lambda _event: None)
+    assert str(asked.verify("jürgen@example.test")).startswith("550 5.6.8 ")
+    assert str(asked.expand("staff@example.test")).startswith("550 5.6.8 ")
+    assert str(asked.verify("anna@example.test")).startswith("250 2.1.5 ")
+    directory.close()
+
+
 async def test_trusted_clients_relay(world: Running) -> None:
     """A trusted client may send to anybody; the recipient waits in the spool as it was judged."""
     caller = await world.call(source=TRUSTED)

@@ -13,6 +13,7 @@ import pytest
 from eilpost.config.schema import Limits, Role
 from eilpost.journal import Accepted, CommandRefused, Faulted, SessionClosed, Warned
 from eilpost.receive import session as sessions
+from eilpost.smtp.commands import COMMANDS
 from tests.unit.receive.running import (
     TRUSTED,
     Caller,
@@ -330,6 +331,7 @@ async def test_help(world: Running) -> None:
     assert "LHLO" not in every
     assert "MAIL FROM:" in await caller.say("help mail")
     assert (await caller.say("HELP LHLO")).startswith("504 5.5.4 ")
+    assert [verb for verb in every.split() if verb in COMMANDS and "?" in await caller.say(f"HELP {verb}")] == []
     lmtp = await world.call(Role.LMTP)
     assert "LHLO" in await lmtp.say("HELP")
 
