@@ -52,7 +52,6 @@ _HOPED: Final = {
 """Where each command leads if its answer is what we hope for."""
 
 
-
 class ClientConnection:
     """One session seen from the client; tell it what to say, feed it, ask it."""
 
