@@ -1,0 +1,1 @@
+"""Login mechanisms, both sides, without input or output (standard library alone)."""
