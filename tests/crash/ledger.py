@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -99,3 +99,10 @@ def read(lines: Iterable[str]) -> dict[str, Sent]:
             case _:
                 found[identity] = replace(found[identity], replied=step["at"], reply=step["text"])
     return found
+
+
+def unheard(sent: Sent, dark: Sequence[tuple[float, float]]) -> Sent:
+    """The message without a reply that was said while there was no power."""
+    if sent.replied is None or not any(begin <= sent.replied <= end for begin, end in dark):
+        return sent
+    return replace(sent, replied=None, reply="")

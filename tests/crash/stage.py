@@ -16,7 +16,7 @@ from typing import Final
 from tests.crash.client import LoadClient, Plan
 from tests.crash.evidence import Collector, damage, fingerprint
 from tests.crash.invariants import Verdict, early_attempts, excess_duplicates, judge
-from tests.crash.ledger import Ledger, Sent, read
+from tests.crash.ledger import Ledger, Sent, read, unheard
 from tests.peers.eilpost import Eilpost, Setup, Value
 from tests.peers.sink import Say, Sink, Step
 from tests.peers.tools import PeerError, scratch
@@ -103,6 +103,8 @@ class Stage:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     loads: int = 0
+    dark: list[tuple[float, float]] = field(default_factory=list)
+    """When the machine had no power and its processes ran on all the same: what they said then, nobody would hear."""
 
     def load(self, **changes: object) -> LoadClient:
         """A load by the plan, with changes; each load names its messages anew."""
@@ -129,7 +131,8 @@ class Stage:
 
     def sent(self) -> dict[str, Sent]:
         """The ledger so far."""
-        return read(self.ledger_file.read_text().splitlines())
+        found = read(self.ledger_file.read_text().splitlines())
+        return {id: unheard(sent, self.dark) for id, sent in found.items()} if self.dark else found
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Notes a fault unless it holds."""

@@ -17,7 +17,7 @@ from tests.crash.invariants import (
     relayed,
     wrong_refusals,
 )
-from tests.crash.ledger import Ledger, Sent, content_of, identify, read
+from tests.crash.ledger import Ledger, Sent, content_of, identify, read, unheard
 
 GOOD = Sent("m1", "s@a", ("x@b", "y@b"), "d1", 1.0, 2.0, 3.0, "250 2.0.0 Ok: queued")
 BOTH = [Copy("m1", "x@b", "d1"), Copy("m1", "y@b", "d1")]
@@ -118,6 +118,13 @@ def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     ledger.reply("m1", 3.0, GOOD.reply)
     ledger.close()
     assert read((tmp_path / "ledger").read_text().splitlines()) == {"m1": GOOD}
+
+
+def test_what_is_said_without_power_is_not_heard() -> None:
+    """A reply in the dark leaves the message unanswered: it may exist, and nobody was promised that it does."""
+    assert unheard(GOOD, [(2.5, 3.5)]) == replace(GOOD, replied=None, reply="")
+    assert unheard(GOOD, [(3.5, 4.0), (0.0, 2.5)]) == GOOD
+    assert not unheard(GOOD, [(2.5, 3.5)]).acknowledged
 
 
 @pytest.mark.parametrize("size", [1, 300, 10_000])
