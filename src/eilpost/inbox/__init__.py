@@ -1,0 +1,1 @@
+"""The developer's inbox: keep everything, deliver nothing (words, grammars, decisions, deeds)."""
