@@ -156,14 +156,15 @@ class Secret:
 
 # ------------------------------------------------------------------------------- what both know of the connection
 
-Binding = Literal["tls-exporter", "tls-server-end-point"]  # RFC 9266, RFC 5929 §4
+# RFC 9266; RFC 5929 §3, which TLS 1.2 alone has; RFC 5929 §4, which proves the server's certificate alone.
+BindingKind = Literal["tls-exporter", "tls-unique", "tls-server-end-point"]
 
 
 @value(frozen=True, slots=True)
 class ChannelBinding:
     """One name of the TLS connection that both sides compute: RFC 5056."""
 
-    kind: Binding
+    kind: BindingKind
     octets: bytes
 
 
