@@ -15,7 +15,7 @@ from eilpost.config.schema import Queue
 from eilpost.journal import Faulted, Journal, Warned
 from eilpost.net.clock import Clock, Timer
 from eilpost.queue.retry import ClockWatch, is_astray
-from eilpost.spool.contract import Entry, Filter, Spool, SpoolClosed, SpoolError, SpoolFull
+from eilpost.spool.contract import Entry, Filter, Spool, SpoolBusy, SpoolClosed, SpoolError, SpoolFull, SpoolUnfit
 
 BATCH: Final = 500  # recipients in one claim
 _SLICE: Final = 60.0
@@ -89,17 +89,17 @@ class Claimer:
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
-        is_full = False
+        is_waiting = False
         while True:
             self._wake.clear()
             self._called = False
             try:
                 wait = await self._claim()
-                pause, is_full = _FIRST_PAUSE, False
-            except SpoolFull as error:
-                if not is_full:
-                    self._journal(Warned("nothing can be claimed; the queue waits for room", str(error)))
-                wait, pause, is_full = min(pause, _FULL_PAUSE), min(pause * 2, _LONGEST_PAUSE), True
+                pause, is_waiting = _FIRST_PAUSE, False
+            except (SpoolFull, SpoolBusy, SpoolUnfit) as error:
+                if not is_waiting:
+                    self._journal(Warned("nothing can be claimed; the queue waits", str(error)))
+                wait, pause, is_waiting = min(pause, _FULL_PAUSE), min(pause * 2, _LONGEST_PAUSE), True
             except SpoolClosed as error:
                 self._journal(Warned("the queue stands still: the spool is closed", str(error)))
                 return

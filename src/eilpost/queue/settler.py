@@ -16,7 +16,17 @@ from eilpost.mail.value import value
 from eilpost.net.clock import Clock
 from eilpost.queue.destination import Waiting
 from eilpost.report.notices import Notice
-from eilpost.spool.contract import Entry, NewMessage, Settlement, Spool, SpoolClosed, SpoolError, SpoolFull
+from eilpost.spool.contract import (
+    Entry,
+    NewMessage,
+    Settlement,
+    Spool,
+    SpoolBusy,
+    SpoolClosed,
+    SpoolError,
+    SpoolFull,
+    SpoolUnfit,
+)
 
 _MOST_AT_ONCE: Final = 500  # jobs in one step: keeps the store's write lock short
 _MOST_WAITING: Final = 1000  # jobs whose outcome is not yet durable, before workers wait
@@ -130,9 +140,12 @@ class Settler:
             try:
                 entries = await self._spool.settle(settlements, reports)
                 break
-            except SpoolClosed:
-                raise
+            except SpoolUnfit as error:
+                await self._isolate(batch, error)
+                return
             except SpoolError as error:
+                if isinstance(error, SpoolClosed) and not isinstance(error, SpoolBusy):
+                    raise
                 if isinstance(error, SpoolFull) and len(batch) > 1:
                     await self._halve(batch)
                     return

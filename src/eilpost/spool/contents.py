@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import stat
 import threading
@@ -107,8 +106,6 @@ class FileWriter:
         with self._lock:
             if self._over:
                 return
-            if not self._folder.admits(sum(map(len, chunks))):
-                raise OSError(errno.ENOSPC, "the disk has less room than spool.reserve")
             if self._descriptor is None:
                 self._descriptor = self._folder.create(self._number)
             for chunk in chunks:
@@ -153,7 +150,7 @@ class ContentDraft:
         "_inline",
         "_number",
         "_numbering",
-        "_short",
+        "_regain",
         "file",
         "size",
     )
@@ -164,13 +161,13 @@ class ContentDraft:
         inline: int,
         numbering: Callable[[], int],
         broken: Callable[[OSError], SpoolClosed],
-        short: Callable[[], None],
+        regain: Callable[[], Awaitable[None]],
     ) -> None:
         self._folder = folder
         self._inline = inline
         self._numbering = numbering
         self._broken = broken
-        self._short = short
+        self._regain = regain
         self._chunks: list[bytes] = []
         self._gathered = 0
         self._number = 0
@@ -195,6 +192,7 @@ class ContentDraft:
         self.size += len(octets)
         self._gathered += len(octets)
         if self.size > self._inline and (self.file is None or self._gathered >= BLOCK):
+            await self._take_room()
             if self.file is None:
                 self.file = FileWriter(self._folder, self.number)
             await self._in_thread(self.file.write, self._take())
@@ -210,6 +208,7 @@ class ContentDraft:
         """The file, durable, which now belongs to the caller; None when all is in memory."""
         if self.file is None:
             return None
+        await self._take_room()
         await self._in_thread(self.file.finish, self._take())
         file, self.file = self.file, None
         return file
@@ -221,6 +220,12 @@ class ContentDraft:
             return bytes(chunks[0])
         return b"".join((prefix, *chunks))
 
+    async def _take_room(self) -> None:
+        if not self._folder.admits(self._gathered):
+            await self._regain()
+            if not self._folder.admits(self._gathered):
+                raise SpoolFull("the disk has less room than spool.reserve")
+
     def _take(self) -> list[bytes]:
         chunks, self._chunks, self._gathered = self._chunks, [], 0
         return chunks
@@ -230,7 +235,6 @@ class ContentDraft:
             await self._folder.run(deed, chunks)
         except OSError as error:
             if trouble.is_shortage(error):
-                self._short()
                 raise SpoolFull(f"cannot write a content file: {error.strerror}") from error
             raise self._broken(error) from error
 

@@ -33,6 +33,14 @@ class SpoolClosed(SpoolError):
     """A sync failed or the store is shut: 451 4.3.0, nothing was made durable."""
 
 
+class SpoolBusy(SpoolClosed):
+    """Somebody else holds the store; it is open, and later it may work again."""
+
+
+class SpoolUnfit(SpoolClosed):
+    """This one request cannot be done; the store is open for all others."""
+
+
 class SpoolLocked(SpoolError):
     """Another process has this spool; the message names it."""
 
@@ -276,6 +284,6 @@ class Spool(Protocol):
 
 __all__ = [
     "Address", "Content", "ContentDamaged", "Draft", "Entry", "Filter", "NewMessage", "QueuedMessage",
-    "QueuedRecipient", "Settlement", "Spool", "SpoolClosed", "SpoolError", "SpoolFull", "SpoolLocked",
-    "SpoolUnknown", "State", "Stats",
+    "QueuedRecipient", "Settlement", "Spool", "SpoolBusy", "SpoolClosed", "SpoolError", "SpoolFull", "SpoolLocked",
+    "SpoolUnfit", "SpoolUnknown", "State", "Stats",
 ]  # fmt: skip

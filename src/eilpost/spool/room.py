@@ -48,7 +48,7 @@ class Room:
         self._next_look = 0.0
         self._next_try = 0.0
         self._is_closed = False
-        self.is_wanted = False
+        self._asked = 0  # octets of a content file that found no room
 
     # ── for the writer's thread ──
 
@@ -84,16 +84,21 @@ class Room:
 
     def regain(self, least: int | None = None) -> None:
         """Cuts the log if it is longer than ``least``; writes a database anew that is nearly empty. sqlite3.Error."""
-        self.is_wanted = False
+        asked, self._asked = self._asked, 0
         least = self._reserve // 8 if least is None else least
         if _size(self._directory / f"{schema.DATABASE}-wal") > least:
             self._cut_log()
         self.look()
-        if self._disk < self._wanted() and self._is_hollow() and self._may_try():
-            self._next_try = time.monotonic() + _AGAIN_AFTER
+        if self._disk - asked < self._wanted() and self._is_hollow() and self._may_try():
             self._connection.execute("VACUUM").close()
             self._cut_log()
+            self._next_try = time.monotonic() + _AGAIN_AFTER
             self.look()
+
+    @property
+    def is_wanted(self) -> bool:
+        """True when a content file found none and waits for the writer."""
+        return self._asked > 0
 
     @property
     def log_pages(self) -> int:
@@ -137,7 +142,7 @@ class Room:
             if self._disk - octets < self._reserve:
                 self._ask_disk()
             if self._disk - octets < self._reserve:
-                self.is_wanted = True
+                self._asked = max(octets, self._asked)
                 return False
             self._disk -= octets
             return True

@@ -23,6 +23,7 @@ from eilpost.spool.contract import (
     Filter,
     NewMessage,
     Settlement,
+    SpoolBusy,
     SpoolClosed,
     SpoolError,
     State,
@@ -34,6 +35,7 @@ from eilpost.spool.readonly import find
 from eilpost.spool.records import MessageRecord
 from eilpost.spool.room import Room
 from eilpost.spool.statements import Key
+from eilpost.spool.trouble import Trouble
 from eilpost.spool.writer import Batch, Insertion, Request, Work, Writer
 
 _SLICE: Final = 250
@@ -104,12 +106,13 @@ class SqliteSpool:
 
     def draft(self) -> ContentDraft:
         """A new empty draft."""
-        return ContentDraft(self._folder, self._inline, self._number, self._break, self._want_room)
+        return ContentDraft(self._folder, self._inline, self._number, self._break, self._regain)
 
-    def _want_room(self) -> None:
+    async def _regain(self) -> None:
         # Only the writer can give back what the database does not need: any request lets it look.
-        if self._closed is None:
-            self._writer.submit(Request(self._loop.create_future()))
+        future = self._loop.create_future()
+        self._submit(Request(future))
+        await future
 
     def _number(self) -> int:
         return self._numbers.next(time.time())
@@ -194,6 +197,8 @@ class SqliteSpool:
         try:
             return await self._queue.run(queries.candidates, now, limit, without, frozenset(self._unmarkable))
         except sqlite3.DatabaseError as error:
+            if trouble.of_database(error) in (Trouble.FULL, Trouble.DOUBTFUL, Trouble.BUSY):
+                raise SpoolBusy(f"the spool cannot be read now: {error}") from error
             if self._rebuilt or not trouble.is_damage(error):
                 raise SpoolClosed(f"the spool cannot be read: {error}") from error
         await self._rebuild_indexes()

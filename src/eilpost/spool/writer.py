@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from eilpost.spool import statements, trouble
-from eilpost.spool.contract import SpoolClosed, SpoolError, SpoolFull
+from eilpost.spool.contract import SpoolBusy, SpoolClosed, SpoolError, SpoolFull, SpoolUnfit
 from eilpost.spool.numbers import RESERVE
 from eilpost.spool.records import Row
 from eilpost.spool.room import PAGE, Room
@@ -222,7 +222,7 @@ class Writer:
             case Trouble.FULL:
                 self._after_full(requests, batch, error, again)
             case Trouble.BUSY:
-                busy = SpoolClosed("another program holds the spool's database")
+                busy = SpoolBusy("another program holds the spool's database")
                 batch.failed += [(request, busy) for request in requests]
             case Trouble.SINGLE:
                 self._one_by_one(requests, batch, error)
@@ -262,7 +262,7 @@ class Writer:
 
     def _one_by_one(self, requests: list[Request], batch: Batch, error: Exception) -> None:
         if len(requests) == 1:
-            failure = SpoolClosed(f"this could not be stored: {error}")
+            failure = SpoolUnfit(f"this could not be stored: {error}")
             failure.__cause__ = error
             batch.failed.append((requests[0], failure))
             return

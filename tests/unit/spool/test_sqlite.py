@@ -28,6 +28,7 @@ from eilpost.spool.contract import (
     Spool,
     SpoolClosed,
     SpoolLocked,
+    SpoolUnfit,
     State,
 )
 from eilpost.spool.sqlite import SqliteSpool
@@ -300,7 +301,7 @@ async def test_a_request_the_database_refuses_fails_alone(spool: SqliteSpool) ->
         put(spool, b"b"),
         return_exceptions=True,
     )
-    assert [type(item) for item in results].count(SpoolClosed) == 1
+    assert [type(item) for item in results].count(SpoolUnfit) == 1
     assert (await spool.stats()).messages == 3
     await put(spool, b"c")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eilpost.spool import trouble
-from eilpost.spool.contract import SpoolClosed, SpoolError, SpoolFull
+from eilpost.spool.contract import SpoolBusy, SpoolClosed, SpoolError, SpoolFull, SpoolUnfit
 from eilpost.spool.room import Room
 from eilpost.spool.sqlite import SqliteSpool
 from eilpost.spool.trouble import Trouble
@@ -64,7 +64,7 @@ def kinds(results: list[object]) -> list[type]:
 async def test_one_that_cannot_be_done_fails_alone(spool: SqliteSpool) -> None:
     """An error that is one request's own fails that request; the others are committed."""
     results = await together(spool, raising(error(sqlite3.SQLITE_CORRUPT), 2))
-    assert kinds(results) == [object, SpoolClosed, object]
+    assert kinds(results) == [object, SpoolUnfit, object]
     assert (await spool.stats()).messages == 2
 
 
@@ -88,7 +88,7 @@ async def test_full_for_all(spool: SqliteSpool) -> None:
 async def test_a_held_database_is_no_damage(spool: SqliteSpool) -> None:
     """A tool that holds the database too long fails the batch, and only it."""
     results = await together(spool, raising(error(sqlite3.SQLITE_BUSY)))
-    assert kinds(results) == [SpoolClosed, SpoolClosed, SpoolClosed]
+    assert kinds(results) == [SpoolBusy, SpoolBusy, SpoolBusy]
     await put(spool, b"later")
 
 
