@@ -154,8 +154,11 @@ class Stats:
 class Retention:
     """How long messages stay: the newest ``messages`` (0: all), for ``age`` seconds (0: for ever)."""
 
-    messages: int = 500_000
+    messages: int = 0
     age: float = 0.0
+
+
+FOR_EVER: Final = Retention()
 
 
 # ── what happens, for those who watch ──
