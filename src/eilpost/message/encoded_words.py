@@ -59,6 +59,12 @@ def _octets_of(encoding: bytes, text: bytes) -> bytes | None:
         return None
 
 
+def decode(octets: bytes, charset: str) -> str:
+    """``octets`` as text of a charset that mail uses; anything else is read as UTF-8, and nothing fails."""
+    name = charset.lower()
+    return octets.decode(name if name in _CHARSETS else "utf-8", "replace")
+
+
 def printable(text: str) -> str:
     """``text`` with each blank as a space and each other character that is no print as U+FFFD."""
     if text.isprintable():
