@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from eilpost.client import Client, send
+    from eilpost.server import Server, ThreadedServer
 
-__all__ = ["Client", "send"]
+__all__ = ["Client", "Server", "ThreadedServer", "send"]
 
-_HOMES: Final = MappingProxyType({"Client": "eilpost.client", "send": "eilpost.client"})
+_HOMES: Final = MappingProxyType(
+    dict.fromkeys(("Client", "send"), "eilpost.client")
+    | dict.fromkeys(("Server", "ThreadedServer"), "eilpost.server")
+)
 """Where each name lives."""
 
 

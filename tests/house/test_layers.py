@@ -15,7 +15,7 @@ LAYERS: Final = (
     ("control",),
     ("queue", "inbox"),
     ("receive", "deliver", "retrieve"),
-    ("client",),
+    ("client", "server"),
     ("net", "spool", "maildrop", "directory", "config", "logs"),
     ("policy", "route", "report"),
     ("trust",),
