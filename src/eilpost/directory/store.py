@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from eilpost.directory.kept import AppPassword, Kept, User
 from eilpost.directory.names import fold
 from eilpost.mail.account import Account, Alias
 from eilpost.mail.address import Address, AddressError, parse_address
@@ -38,6 +39,19 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             member TEXT NOT NULL,
             UNIQUE (domain, key, member)
         )""",
+    ),
+    (
+        "ALTER TABLE accounts ADD COLUMN scram_sha256 TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE accounts ADD COLUMN scram_sha1 TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE accounts ADD COLUMN secret TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE app_passwords (
+            domain TEXT NOT NULL,
+            key TEXT NOT NULL,
+            name TEXT NOT NULL,
+            hash TEXT NOT NULL,
+            created REAL NOT NULL,
+            PRIMARY KEY (domain, key, name)
+        ) WITHOUT ROWID""",
     ),
 )
 """Step n brings a file of version n to n + 1; ``key`` is the folded local part."""
@@ -76,14 +90,19 @@ def create(path: Path, user: str = "") -> None:
 
     ``user`` is whom the server becomes: when root makes the data directory, it is made for that user.
     """
-    _make_directory(path.parent, user)
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        _give_to_owner_of(path.parent, path)
+    create_file(path, user)
     with told(path), contextlib.closing(connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         _migrate(connection, path)
         _sync_directory(path.parent)
+
+
+def create_file(path: Path, user: str = "") -> None:
+    """An empty file for its owner alone, unless there is one."""
+    _make_directory(path.parent, user)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _give_to_owner_of(path.parent, path)
 
 
 def _make_directory(directory: Path, user: str) -> None:
@@ -162,12 +181,20 @@ class Store:
 
     def add_account(self, address: Address, password_hash: str, created: float) -> Account:
         """A new account; an empty hash makes one that nobody can log in to. AccountExists."""
-        row = (address.domain, fold(address.local_part), address.local_part, password_hash, created)
+        return self.add_user(address, Kept(password_hash), created)
+
+    def add_user(self, address: Address, kept: Kept, created: float) -> Account:
+        """A new account with all that is kept of its password. AccountExists."""
+        row = (address.domain, fold(address.local_part), address.local_part, created, *_columns(kept))
         with told(self.path):
-            done = self._connection.execute("INSERT INTO accounts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+            done = self._connection.execute(
+                "INSERT INTO accounts (domain, key, local_part, created, password, scram_sha256, scram_sha1, secret)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                row,
+            )
         if not done.rowcount:
             raise AccountExists(f"the account {self.account(address).address} exists already")
-        return Account(address, created, bool(password_hash))
+        return Account(address, created, bool(kept.password))
 
     def account(self, address: Address) -> Account:
         """The account that the address means; NotFound."""
@@ -189,22 +216,88 @@ class Store:
             Account(Address(local_part, domain), created, bool(login)) for local_part, domain, created, login in rows
         ]
 
-    def password_hash(self, address: Address) -> str:
-        """The stored hash, empty when there is none; NotFound."""
+    def user(self, address: Address) -> User | None:
+        """Somebody who may log in, with all that is kept of their passwords; None: there is no such account."""
         with told(self.path):
             row = self._connection.execute(
-                "SELECT password FROM accounts WHERE domain = ? AND key = ?", _key(address)
+                "SELECT local_part, domain, password, scram_sha256, scram_sha1, secret FROM accounts"
+                " WHERE domain = ? AND key = ?",
+                _key(address),
             ).fetchone()
         if row is None:
+            return None
+        local_part, domain, *kept = row
+        return User(str(Address(local_part, domain)), Kept(*kept), tuple(self.app_passwords(address)))
+
+    def password_hash(self, address: Address) -> str:
+        """The stored hash, empty when there is none; NotFound."""
+        user = self.user(address)
+        if user is None:
             raise NotFound(f"there is no account {address}")
-        return str(row[0])
+        return user.kept.password
 
     def set_password(self, address: Address, password_hash: str) -> None:
-        """Another password, or with an empty hash none; NotFound."""
-        self._change_account("UPDATE accounts SET password = ? WHERE domain = ? AND key = ?", address, password_hash)
+        """Another hash, or with an empty one no password; what else was kept is forgotten. NotFound."""
+        self.set_kept(address, Kept(password_hash))
+
+    def set_kept(self, address: Address, kept: Kept) -> None:
+        """Another password, or none; NotFound."""
+        self._change_account(
+            "UPDATE accounts SET password = ?, scram_sha256 = ?, scram_sha1 = ?, secret = ?"
+            " WHERE domain = ? AND key = ?",
+            address,
+            *_columns(kept),
+        )
+
+    def renew(self, address: Address, before: str, kept: Kept) -> bool:
+        """The same password, kept in a newer form; False when it has been changed meanwhile."""
+        with told(self.path):
+            done = self._connection.execute(
+                "UPDATE accounts SET password = ?, scram_sha256 = ?, scram_sha1 = ?"
+                " WHERE domain = ? AND key = ? AND password = ?",
+                (kept.password, kept.scram_sha256, kept.scram_sha1, *_key(address), before),
+            )
+        return bool(done.rowcount)
+
+    def app_passwords(self, address: Address) -> list[AppPassword]:
+        """The app passwords of an account, the oldest first; when they were used stands in ``last_use``."""
+        with told(self.path):
+            rows = self._connection.execute(
+                "SELECT name, hash, created FROM app_passwords WHERE domain = ? AND key = ? ORDER BY created, name",
+                _key(address),
+            ).fetchall()
+        return [AppPassword(*row) for row in rows]
+
+    def add_app_password(self, address: Address, app: AppPassword) -> None:
+        """One more; AccountExists when the name is taken, NotFound without the account."""
+        self.account(address)
+        with told(self.path):
+            done = self._connection.execute(
+                "INSERT INTO app_passwords VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*_key(address), app.name, app.hash, app.created),
+            )
+        if not done.rowcount:
+            raise AccountExists(f"{address} has an app password {app.name!r} already")
+
+    def remove_app_password(self, address: Address, name: str) -> None:
+        """The program that has it cannot log in any more; NotFound."""
+        with told(self.path):
+            done = self._connection.execute(
+                "DELETE FROM app_passwords WHERE domain = ? AND key = ? AND name = ?", (*_key(address), name)
+            )
+        if not done.rowcount:
+            raise NotFound(f"{address} has no app password {name!r}")
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """All changes inside are made together, and quicker; none of them when one fails."""
+        with told(self.path), transaction(self._connection):
+            yield
 
     def remove_account(self, address: Address) -> None:
-        """Forgets the account, never its mail; NotFound."""
+        """Forgets the account and its app passwords, never its mail; NotFound."""
+        with told(self.path):
+            self._connection.execute("DELETE FROM app_passwords WHERE domain = ? AND key = ?", _key(address))
         self._change_account("DELETE FROM accounts WHERE domain = ? AND key = ?", address)
 
     def _change_account(self, statement: str, address: Address, *values: str) -> None:
@@ -264,6 +357,10 @@ class Store:
         """The aliases that lead straight to ``member``."""
         wanted = _key(member)
         return [alias for alias in self.aliases() if any(_key(other) == wanted for other in alias.members)]
+
+
+def _columns(kept: Kept) -> tuple[str, str, str, str]:
+    return kept.password, kept.scram_sha256, kept.scram_sha1, kept.secret
 
 
 def _key(address: Address) -> tuple[str, str]:

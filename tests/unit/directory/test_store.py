@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from eilpost.directory.kept import AppPassword, Kept, User
+from eilpost.directory.last_use import LastUse
 from eilpost.directory.store import MIGRATIONS, AccountExists, DirectoryError, NotFound, Store
 from eilpost.mail.address import Address, parse_address
 
@@ -166,3 +168,67 @@ def test_a_damaged_member_is_told(tmp_path: Path) -> None:
         opened._connection.execute("UPDATE alias_members SET member = 'rubbish'")
         with pytest.raises(DirectoryError, match=r"directory\.db: an address needs"):
             opened.aliases()
+
+
+def test_a_password_is_kept_with_its_keys_and_forgotten_with_them(store: Store) -> None:
+    """SCRAM's keys and the secret go when the password changes: nobody logs in by an old one."""
+    store.add_user(ANNA, Kept("hash", "k256", "k1", "secret"), 0.0)
+    found = store.user(parse_address("ANNA@example.test"))
+    assert found == User(str(ANNA), Kept("hash", "k256", "k1", "secret"))
+    assert "secret" not in repr(found)
+
+    store.set_password(ANNA, "new")
+    assert store.user(ANNA) == User(str(ANNA), Kept("new"))
+    assert store.user(BERT) is None
+
+
+def test_a_renewed_hash_never_undoes_a_change(store: Store) -> None:
+    """A newer form of the password is written only over the one it was made from."""
+    store.add_account(ANNA, "old", 0.0)
+    assert store.renew(ANNA, "old", Kept("newer"))
+    assert not store.renew(ANNA, "old", Kept("too late"))
+    assert store.password_hash(ANNA) == "newer"
+
+
+def test_app_passwords_have_names_and_go_with_their_account(store: Store) -> None:
+    """Each name is given once; a removed account leaves none to its successor."""
+    store.add_account(ANNA, "", 0.0)
+    store.add_app_password(ANNA, AppPassword("phone", "h", 1.0))
+    with pytest.raises(AccountExists, match="'phone' already"):
+        store.add_app_password(ANNA, AppPassword("phone", "h", 1.0))
+    with pytest.raises(NotFound):
+        store.add_app_password(BERT, AppPassword("phone", "h", 1.0))
+    assert [app.name for app in store.app_passwords(ANNA)] == ["phone"]
+
+    store.remove_account(ANNA)
+    store.add_account(ANNA, "", 2.0)
+    assert store.app_passwords(ANNA) == []
+    with pytest.raises(NotFound, match="no app password 'phone'"):
+        store.remove_app_password(ANNA, "phone")
+
+
+def test_a_file_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Accounts with their passwords live on through the new columns."""
+    data = tmp_path / "var"
+    data.mkdir()
+    with sqlite3.connect(data / "directory.db") as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO accounts VALUES ('example.test', 'anna', 'Anna', 'hash', 1.0)")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+
+    with Store(data) as opened:
+        assert opened.user(ANNA) == User("Anna@example.test", Kept("hash"))
+
+
+def test_last_use_is_noted_beside_the_accounts(tmp_path: Path) -> None:
+    """Time and client by app password; the pepper is made once."""
+    uses = LastUse(tmp_path)
+    uses.note("a@x", "phone", 5.0, "192.0.2.1")
+    uses.note("a@x", "phone", 6.0, "192.0.2.2")
+    assert LastUse(tmp_path).of("a@x") == {"phone": (6.0, "192.0.2.2")}
+    assert LastUse(tmp_path).pepper() == uses.pepper()
+
+    uses.forget("a@x", "phone")
+    assert uses.of("a@x") == {}
