@@ -79,13 +79,17 @@ class ForwardPath:
 
 @value(frozen=True, slots=True)
 class MailParameters:
-    """The parameters of MAIL, parsed; the defaults mean: not given."""
+    """The parameters of MAIL, parsed; the defaults mean: not given.
+
+    ``auth`` is who submitted the message, as the client says (RFC 4954 §5); null for ``<>``.
+    """
 
     size: int | None = None
     body: Body | None = None
     smtputf8: bool = False
     ret: Ret | None = None
     envid: str | None = None
+    auth: ReversePath | None = None
 
 
 @value(frozen=True, slots=True)

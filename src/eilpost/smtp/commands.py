@@ -37,6 +37,8 @@ class Verb(Enum):
     VRFY = "VRFY"
     EXPN = "EXPN"
     HELP = "HELP"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
     CONTENT_END = "."
 
     __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
@@ -127,11 +129,20 @@ COMMANDS: Final[dict[str, Command]] = {
         ),
         Command(Verb.EXPN, _BOTH, Argument.REQUIRED, "RFC 5321 §4.1.1.7", "EXPN name", "Asks who is on a list."),
         Command(Verb.HELP, _BOTH, Argument.OPTIONAL, "RFC 5321 §4.1.1.8", "HELP [command]", "Explains the commands."),
+        Command(Verb.STARTTLS, _BOTH, Argument.NONE, "RFC 3207 §4", "STARTTLS", "Asks to go on over TLS."),
+        Command(
+            Verb.AUTH,
+            _BOTH,
+            Argument.REQUIRED,
+            "RFC 4954 §4",
+            "AUTH mechanism [initial-response]",
+            "Logs in; responses are base64, a lone * cancels.",
+        ),
     )
 }
 
 NOT_OFFERED: Final[frozenset[str]] = frozenset(
-    {"SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "STARTTLS", "AUTH", "BURL",
+    {"SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL",
      "XCLIENT", "XFORWARD", "DEBUG", "WIZ"}
 )  # fmt: skip
 """Verbs of other systems and other days: 502 5.5.1, not 500."""

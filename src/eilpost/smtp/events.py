@@ -7,6 +7,7 @@ or a sterner one. ``ContentEnd`` awaits one reply, in LMTP one for each accepted
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import Enum
 from typing import Final
 
@@ -106,6 +107,26 @@ class Help:
 
 
 @value(frozen=True, slots=True)
+class StartTls:
+    """STARTTLS: a positive reply is followed by the handshake, and then by ``secured``."""
+
+
+@value(frozen=True, slots=True)
+class Auth:
+    """AUTH with its mechanism in capitals and the initial response, decoded; None: there is none."""
+
+    mechanism: str
+    initial: bytes | None = field(repr=False)
+
+
+@value(frozen=True, slots=True)
+class AuthResponse:
+    """The response to our challenge, decoded. None: the client cancelled, and is due a 501."""
+
+    octets: bytes | None = field(repr=False)
+
+
+@value(frozen=True, slots=True)
 class Refused:
     """A line that may not be obeyed. ``fatal``: the connection is to be closed after the reply."""
 
@@ -120,8 +141,9 @@ class Disconnected:
 
 
 CommandEvent = (
-    Hello | Mail | Rcpt | Data | ChunkEnd | ContentEnd | Reset | Noop | Quit | Verify | Expand | Help | Refused
-)
+    Hello | Mail | Rcpt | Data | ChunkEnd | ContentEnd | Reset | Noop | Quit | Verify | Expand | Help | StartTls | Auth
+    | AuthResponse | Refused
+)  # fmt: skip
 Event = CommandEvent | Content | Disconnected
 
 

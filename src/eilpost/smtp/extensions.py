@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from eilpost.mail.envelope import Body, Notify, Ret
+from eilpost.mail.address import AddressError, parse_address
+from eilpost.mail.envelope import NULL_REVERSE_PATH, Body, Notify, Ret, ReversePath
 from eilpost.mail.value import value
 
 MAX_DIGITS: Final = 20  # RFC 1870 §3
@@ -47,10 +48,17 @@ EXTENSIONS: Final[dict[str, Extension]] = {
         Extension("DSN", "RFC 3461", mail=frozenset({"RET", "ENVID"}),
                   rcpt=frozenset({"NOTIFY", "ORCPT"})),
         Extension("LIMITS", "RFC 9422"),
+        Extension("STARTTLS", "RFC 3207", verbs=frozenset({"STARTTLS"})),
+        Extension("AUTH", "RFC 4954", verbs=frozenset({"AUTH"}), mail=frozenset({"AUTH"})),
     )
 }  # fmt: skip
 
 ALL: Final[frozenset[str]] = frozenset(EXTENSIONS)
+
+STANDARD: Final[frozenset[str]] = frozenset(
+    {"PIPELINING", "SIZE", "8BITMIME", "BINARYMIME", "CHUNKING", "ENHANCEDSTATUSCODES", "SMTPUTF8", "DSN", "LIMITS"}
+)
+"""What every listener offers; the rest is offered where somebody has decided so."""
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
 _HEXCHAR = re.compile(rb"\+([0-9A-F]{2})")
@@ -96,6 +104,16 @@ def _flag(value: str | None) -> bool:
     if value is not None:
         raise ParameterError("SMTPUTF8 takes no value")  # RFC 6531 §3.4
     return True
+
+
+def _auth(value: str | None) -> ReversePath:
+    """RFC 4954 §5: the mailbox of who submitted the message, as xtext; ``<>``: nobody says."""
+    if value == "<>":
+        return NULL_REVERSE_PATH
+    try:
+        return ReversePath(parse_address(decode_xtext(value or "")))
+    except AddressError:
+        raise ParameterError("AUTH is a mailbox in xtext, or <>") from None
 
 
 def _ret(value: str | None) -> Ret:
@@ -163,6 +181,7 @@ MAIL_PARAMETERS: Final[dict[str, Parameter]] = {
     "SMTPUTF8": Parameter("smtputf8", _flag),
     "RET": Parameter("ret", _ret),
     "ENVID": Parameter("envid", _envid),
+    "AUTH": Parameter("auth", _auth),
 }
 
 RCPT_PARAMETERS: Final[dict[str, Parameter]] = {

@@ -6,10 +6,11 @@ phase changes: only the severities named in the row move it, every other reply l
 session where it is. The server judges its peer by this table, the client refuses to break it:
 neither has another.
 
-Three things are not commands but move the phase as commands do. ``Verb.CONTENT_END`` is the end
+Some things are not commands but move the phase as commands do. ``Verb.CONTENT_END`` is the end
 of the content: the dot, or the last chunk. A 421 to anything ends the session (RFC 5321 §3.8), so it
 stands in no row. A chunk that is not the last is ``Verb.BDAT``; after a refused chunk the message
 has failed and no further chunk may come (RFC 3030 §2): that is ``SPOILT``, which RSET ends.
+A response to a challenge is ``Verb.AUTH`` too. Out of ``HANDSHAKE`` leads no reply but TLS itself.
 
 What is not a phase (logged in, over TLS, trusted) is a fact, and policy's.
 """
@@ -36,6 +37,8 @@ class Phase(Enum):
     CONTENT = "content"  # after 354: octets until the dot
     CHUNKS = "chunks"  # at least one BDAT chunk accepted, the last one not yet
     SPOILT = "spoilt"  # a chunk was refused: RSET or QUIT
+    EXCHANGE = "exchange"  # after 334: responses until the login is decided
+    HANDSHAKE = "handshake"  # after the 220 to STARTTLS: TLS's octets, none of ours
     CLOSED = "closed"
 
     __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
@@ -74,7 +77,12 @@ PHASES: Final[Mapping[Phase, Mapping[Verb, Moves]]] = MappingProxyType(
     {
         Phase.GREETING: {},
         Phase.HELLO: _ALWAYS | {Verb.RSET: STAY},  # RFC 5321 §4.1.4: RSET before EHLO is allowed
-        Phase.READY: _ALWAYS | {Verb.MAIL: on(_POSITIVE, Phase.TRANSACTION)},
+        Phase.READY: _ALWAYS
+        | {
+            Verb.MAIL: on(_POSITIVE, Phase.TRANSACTION),
+            Verb.STARTTLS: on(_POSITIVE, Phase.HANDSHAKE),  # RFC 3207 §4: not in a transaction (F034)
+            Verb.AUTH: on(Severity.INTERMEDIATE, Phase.EXCHANGE),  # RFC 4954 §4: not in a transaction (F060)
+        },
         Phase.TRANSACTION: _ALWAYS | {Verb.RCPT: on(_POSITIVE, Phase.RECIPIENTS)},
         Phase.RECIPIENTS: _ALWAYS
         | {
@@ -90,6 +98,10 @@ PHASES: Final[Mapping[Phase, Mapping[Verb, Moves]]] = MappingProxyType(
             Verb.CONTENT_END: _whatever(Phase.READY),
         },
         Phase.SPOILT: _ALWAYS,
+        Phase.EXCHANGE: {
+            Verb.AUTH: MappingProxyType(dict.fromkeys(Severity, Phase.READY) | {Severity.INTERMEDIATE: Phase.EXCHANGE})
+        },
+        Phase.HANDSHAKE: {},
         Phase.CLOSED: {},
     }
 )

@@ -42,6 +42,17 @@ EARLY_TALKER = reply(554, "5.5.0", "Protocol synchronisation error")  # F016
 BARE_LINE_END = reply(554, "5.6.0", "Lines end in CR LF; a bare CR or LF is refused")
 NUL_IN_CONTENT = reply(554, "5.6.0", "The content holds a NUL")
 TOO_BIG = reply(552, "5.3.4", "The message is bigger than the limit")
+READY_FOR_TLS = reply(220, "2.0.0", "Ready to start TLS")
+NO_TLS = reply(454, "4.7.0", "TLS is not available now")  # RFC 3207 §4
+BAD_AUTH = reply(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
+BAD_BASE64 = reply(501, "5.5.2", "That is no base64")  # RFC 4954 §4
+AUTH_LINE_TOO_LONG = reply(500, "5.5.6", "The line of the login is too long")  # RFC 4954 §6
+AUTH_CANCELLED = reply(501, "5.7.0", "Login cancelled")  # RFC 4954 §4
+AUTH_OK = reply(235, "2.7.0", "Logged in")
+AUTH_FAILED = reply(535, "5.7.8", "Wrong name or secret")  # F110: one text for all
+AUTH_UNKNOWN = reply(504, "5.5.4", "Mechanism not offered")  # RFC 4954 §4
+AUTH_NEEDS_TLS = reply(538, "5.7.11", "This mechanism needs TLS")  # RFC 4954 §6
+AUTH_BUSY = reply(454, "4.7.0", "Logins cannot be checked now")
 TOO_MANY_HEADERS = reply(552, "5.3.4", "The header is bigger than the limit")
 
 

@@ -13,16 +13,19 @@ that a peer sends raises an exception.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from eilpost.mail.envelope import Body, MailParameters
 from eilpost.mail.reply import Reply
-from eilpost.smtp import grammar, replies
-from eilpost.smtp.commands import COMMANDS, FOREIGN_VERBS, NOT_OFFERED, Argument, Command, Dialect, Verb
+from eilpost.smtp import grammar, login, replies
+from eilpost.smtp.commands import COMMANDS, FOREIGN_VERBS, NOT_OFFERED, Argument, Dialect, Verb
 from eilpost.smtp.content import TextChunks
 from eilpost.smtp.errors import LocalProtocolError
 from eilpost.smtp.events import (
     NEED_DATA,
+    Auth,
+    AuthResponse,
     Content,
     ContentEnd,
     Data,
@@ -41,21 +44,22 @@ from eilpost.smtp.events import (
     Verify,
 )
 from eilpost.smtp.phases import PHASES, Phase
-from eilpost.smtp.server_content import BEFORE_CONTENT, DISCARD_FACTOR, ContentIntake
+from eilpost.smtp.server_content import DISCARD_FACTOR
 from eilpost.smtp.server_lines import CLOSE, LINE_DISCARD_FACTOR
-from eilpost.smtp.server_settings import ServerSettings, allowed
+from eilpost.smtp.server_login import LoginIntake
+from eilpost.smtp.server_settings import ServerSettings, allowed, commands, offered
 
 __all__ = ["DISCARD_FACTOR", "LINE_DISCARD_FACTOR", "NEED_DATA", "NeedData", "ServerConnection", "ServerSettings"]
 
 
-class ServerConnection(ContentIntake):
+class ServerConnection(LoginIntake):
     """One session seen from the server; feed it, ask it, answer it."""
 
     __slots__ = ("_awaiting", "_commands", "_mail_allowed", "_rcpt_allowed")
 
     def __init__(self, settings: ServerSettings) -> None:
         super().__init__(settings)
-        self._commands = _COMMANDS_OF[settings.dialect]
+        self._commands = commands(settings)
         self._awaiting: Event | None = None  # the event that awaits a reply
         self._offer(frozenset())
 
@@ -88,12 +92,13 @@ class ServerConnection(ContentIntake):
             if command is None:
                 return self._refuse_unknown(line, word)
             verb = command.verb
-            if verb in BEFORE_CONTENT:
+            if verb in _LAST_IN_GROUP:
                 if verb is Verb.BDAT:
                     return self._begin_chunk(line, argument)
                 if self._buffer:
                     # RFC 2920 §3.1: DATA is the last of its group. What follows was sent without
-                    # waiting for our word: it may be content, and must not be obeyed (F016).
+                    # waiting for our word: it may be content, and must not be obeyed (F016). What
+                    # follows STARTTLS was sent in clear by anybody (RFC 3207 §6, F029).
                     return self._refuse(line, replies.EARLY_TALKER, CLOSE)
             moves = PHASES[self.phase].get(verb)
             if moves is None:
@@ -108,7 +113,11 @@ class ServerConnection(ContentIntake):
     def _refuse_unknown(self, line: bytes, word: str) -> Refused:
         if word in FOREIGN_VERBS:
             return self._refuse(line, replies.OTHER_PROTOCOL, CLOSE)  # F027
-        return self._refuse(line, replies.NOT_OFFERED if word in NOT_OFFERED else replies.UNKNOWN)
+        if word == "STARTTLS" and self._secured:
+            return self._refuse(line, replies.OUT_OF_ORDER)  # RFC 3207 §4, F033
+        row = COMMANDS.get(word)
+        is_known = word in NOT_OFFERED if row is None else self._settings.dialect in row.dialects
+        return self._refuse(line, replies.NOT_OFFERED if is_known else replies.UNKNOWN)
 
     def _mail(self, line: bytes, argument: str) -> Event:
         path, parameters = grammar.parse_mail(argument, self._mail_allowed, typed=self._settings.typed)
@@ -163,10 +172,39 @@ class ServerConnection(ContentIntake):
         if event is None:
             raise LocalProtocolError("no reply is due")
         octets = replies.encode(reply)
-        if type(event) is ContentEnd and self._settings.dialect is Dialect.LMTP:
-            octets *= self._recipients  # RFC 2033 §4.2: one for each accepted recipient
+        kind = type(event)
+        if kind is ContentEnd or kind is Auth or kind is AuthResponse:
+            octets = self._mean_more(event, reply, octets)
         self._move(event, reply)
         return octets
+
+    def _mean_more(self, event: Event, reply: Reply, octets: bytes) -> bytes:
+        """What a reply to these events is or does beside what every reply is and does."""
+        if type(event) is not ContentEnd:
+            self._authenticated = reply.is_positive
+        elif self._settings.dialect is Dialect.LMTP:
+            octets *= self._recipients  # RFC 2033 §4.2: one for each accepted recipient
+        return octets
+
+    def challenge(self, octets: bytes) -> bytes:
+        """Answers Auth or AuthResponse with 334: the client's response is due next (RFC 4954 §4)."""
+        event = self._awaiting
+        if not isinstance(event, Auth | AuthResponse) or event == _CANCELLED:
+            raise LocalProtocolError("a challenge answers AUTH, or a response that goes on")
+        self._move(event, _CHALLENGE)
+        return b"334 %b\r\n" % login.encode(octets)
+
+    def secured(self, settings: ServerSettings) -> None:
+        """The handshake after the 220 to StartTls is done; these settings hold from now on.
+
+        All octets that came before are dropped, and what was known of the peer is forgotten (RFC 3207 §4.2).
+        """
+        if self.phase is not Phase.HANDSHAKE:
+            raise LocalProtocolError("no handshake was begun")
+        ServerConnection.__init__(self, replace(settings, extensions=settings.extensions - {"STARTTLS"}))
+        self._secured = True
+        self.phase = Phase.HELLO
+        self._read = ServerConnection._read_first_line
 
     def send_each(self, answers: Sequence[Reply]) -> bytes:
         """LMTP's answer to the content: one reply for each accepted recipient, in their order."""
@@ -188,10 +226,13 @@ class ServerConnection(ContentIntake):
             return
         self.phase = phase
         if type(event) is Hello:
-            self._offer(frozenset() if event.verb is Verb.HELO else self._settings.extensions)
+            self._offer(frozenset() if event.verb is Verb.HELO else offered(self._settings))
         arrive = _ARRIVE.get(phase)
         if arrive is not None:
             arrive(self)
+
+    def _wait_for_tls(self) -> None:
+        self._read = ServerConnection._read_nothing
 
     def _count_recipient(self) -> None:
         self._recipients += 1
@@ -209,9 +250,11 @@ _NO_ARGUMENT, _REQUIRED = Argument.NONE, Argument.REQUIRED
 _DISCONNECTED: Final = Disconnected()
 _DATA: Final = Data()
 
-_COMMANDS_OF: Final[Mapping[Dialect, Mapping[str, Command]]] = {
-    dialect: {verb: row for verb, row in COMMANDS.items() if dialect in row.dialects} for dialect in Dialect
-}
+_LAST_IN_GROUP: Final = frozenset({Verb.DATA, Verb.BDAT, Verb.STARTTLS})
+"""What follows these on the wire may be no command."""
+
+_CHALLENGE: Final = Reply(334, None, ("",))
+_CANCELLED: Final = AuthResponse(None)
 
 _MISSING: Final[Mapping[Verb, Reply]] = dict.fromkeys(Verb, replies.NEEDS_ARGUMENT) | {
     Verb.HELO: replies.BAD_HELLO,
@@ -234,12 +277,16 @@ _UNDERSTAND: Final[Mapping[Verb, Callable[[ServerConnection, bytes, str], Event]
     Verb.VRFY: ServerConnection._verify,
     Verb.EXPN: ServerConnection._expand,
     Verb.HELP: lambda _, line, argument: Help(argument),
+    Verb.STARTTLS: ServerConnection._start_tls,
+    Verb.AUTH: ServerConnection._auth,
 }
 
 _ARRIVE: Final[Mapping[Phase, Callable[[ServerConnection], None]]] = {
     Phase.READY: ServerConnection._forget_transaction,
     Phase.RECIPIENTS: ServerConnection._count_recipient,
     Phase.CONTENT: ServerConnection._begin_content,
+    Phase.EXCHANGE: ServerConnection._begin_response,
+    Phase.HANDSHAKE: ServerConnection._wait_for_tls,
     Phase.CLOSED: ServerConnection._shut,
 }
 """What happens when a reply leads to a phase, be it the one the session was in."""

@@ -30,7 +30,19 @@ _TLS: Final = b"\x16\x03"  # a handshake record of any version, RFC 8446 §5.1
 class LineIntake:
     """The part of the machine that holds octets and finds lines; ``_understand`` is told each line."""
 
-    __slots__ = ("_buffer", "_discarded", "_eof", "_line", "_moves", "_read", "_settings", "_start", "phase")
+    __slots__ = (
+        "_buffer",
+        "_discarded",
+        "_eof",
+        "_hear",
+        "_line",
+        "_longest",
+        "_moves",
+        "_read",
+        "_settings",
+        "_start",
+        "phase",
+    )
 
     def __init__(self, settings: ServerSettings) -> None:
         self.phase = Phase.GREETING
@@ -42,6 +54,9 @@ class LineIntake:
         self._eof = False
         # What the next octets are: the function that reads them.
         self._read: Callable[[Any], Event | None] = LineIntake._read_nothing
+        # What a line is, and how long it may be.
+        self._hear: Callable[[Any, bytes], Event | None] = type(self)._understand
+        self._longest = settings.line
         # Where the reply to the event at hand may lead.
         self._moves = STAY
         self._line = b""
@@ -98,8 +113,8 @@ class LineIntake:
             return None
         end = buffer.find(b"\n", start)
         size = (end if end >= 0 else len(buffer)) - start
-        if size > self._settings.line or self._discarded:
-            return self._discard_line(end, size)
+        if size > self._longest or self._discarded:
+            return self._overlong(end, size)
         if end < 0:
             return None
         line = buffer[start:end]
@@ -107,14 +122,14 @@ class LineIntake:
         if line[-1:] != b"\r":
             # RFC 5321 §2.3.8: a bare LF ends nothing, so what follows cannot be trusted.
             return self._refuse(line, replies.BARE_LINE_END, CLOSE)
-        return self._understand(line[:-1])
+        return self._hear(self, line[:-1])
 
-    def _discard_line(self, end: int, size: int) -> Event | None:
+    def _overlong(self, end: int, size: int) -> Event | None:
         """Reads on to the line's end without keeping it; one that never ends is cut off (F046)."""
         buffer, start = self._buffer, self._start
         if not self._discarded:
             self._line = buffer[start : start + LINE_KEPT]
-        if self._discarded + size > LINE_DISCARD_FACTOR * self._settings.line:
+        if self._discarded + size > LINE_DISCARD_FACTOR * self._longest:
             return self._refuse(self._line, replies.ENDLESS_LINE, CLOSE)
         if end < 0:
             self._discarded += size - 1  # The last octet stays: it may be the CR before the LF.
@@ -124,4 +139,7 @@ class LineIntake:
         self._consume(end + 1)
         if buffer[end - 1 : end] != b"\r":
             return self._refuse(self._line, replies.BARE_LINE_END, CLOSE)
+        return self._too_long()
+
+    def _too_long(self) -> Event:
         return self._refuse(self._line, replies.LINE_TOO_LONG)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
 
 from eilpost.mail.value import value
-from eilpost.smtp.commands import Dialect
-from eilpost.smtp.extensions import ALL, parameters_of
+from eilpost.smtp.commands import COMMANDS, Command, Dialect
+from eilpost.smtp.extensions import EXTENSIONS, STANDARD, parameters_of
 
 
 @value(frozen=True, slots=True)
@@ -14,29 +17,63 @@ class ServerSettings:
     """What one listener's machines have in common; limits are octets.
 
     ``typed`` allows the forms that people type. ``limits`` are the words of the LIMITS extension
-    (RFC 9422), such as ``RCPTMAX=100``.
+    (RFC 9422), such as ``RCPTMAX=100``. ``mechanisms`` are those that AUTH announces; with ``old_auth``
+    once more in the spelling ``AUTH=`` for clients from before RFC 4954. Where there are none, AUTH is
+    not offered; with ``AUTH`` among the extensions it is understood all the same, and not announced.
     """
 
     dialect: Dialect = Dialect.SMTP
-    extensions: frozenset[str] = ALL
+    extensions: frozenset[str] = STANDARD
     message_size: int = 25_000_000
     line: int = 4096
     typed: bool = False
     limits: tuple[str, ...] = ()
+    mechanisms: tuple[str, ...] = ()
+    old_auth: bool = False
 
     def keywords(self) -> tuple[str, ...]:
         """What EHLO announces, a line each."""
         return _keywords(self)
 
 
+_VERBS_OF: Final = {verb: row.keyword for row in EXTENSIONS.values() for verb in row.verbs}
+
+
 @lru_cache(maxsize=64)
-def _keywords(settings: ServerSettings) -> tuple[str, ...]:
-    arguments = {"SIZE": f"SIZE {settings.message_size}", "LIMITS": " ".join(("LIMITS", *settings.limits))}
-    offered = sorted(settings.extensions - (set() if settings.limits else {"LIMITS"}))
-    return tuple(arguments.get(keyword, keyword) for keyword in offered)
+def offered(settings: ServerSettings) -> frozenset[str]:
+    """The extensions whose verbs and parameters are understood after EHLO."""
+    return settings.extensions | {"AUTH"} if settings.mechanisms else settings.extensions
+
+
+@lru_cache(maxsize=64)
+def commands(settings: ServerSettings) -> Mapping[str, Command]:
+    """The verbs that are understood."""
+    # BDAT has its row even where CHUNKING is not offered: its octets must not be taken for commands (F020).
+    known = offered(settings) | {"CHUNKING"}
+    return MappingProxyType(
+        {
+            verb: row
+            for verb, row in COMMANDS.items()
+            if settings.dialect in row.dialects and (verb not in _VERBS_OF or _VERBS_OF[verb] in known)
+        }
+    )
 
 
 @lru_cache(maxsize=64)
 def allowed(extensions: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
     """The parameters that MAIL and RCPT may carry when these extensions are offered."""
     return parameters_of("MAIL", extensions), parameters_of("RCPT", extensions)
+
+
+@lru_cache(maxsize=64)
+def _keywords(settings: ServerSettings) -> tuple[str, ...]:
+    arguments = {
+        "SIZE": f"SIZE {settings.message_size}",
+        "LIMITS": " ".join(("LIMITS", *settings.limits)),
+        "AUTH": " ".join(("AUTH", *settings.mechanisms)),
+    }
+    silent = {keyword for keyword, words in (("LIMITS", settings.limits), ("AUTH", settings.mechanisms)) if not words}
+    lines = [arguments.get(keyword, keyword) for keyword in sorted(offered(settings) - silent)]
+    if settings.mechanisms and settings.old_auth:
+        lines.append("AUTH=" + " ".join(settings.mechanisms))
+    return tuple(lines)

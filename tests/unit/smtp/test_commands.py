@@ -19,6 +19,8 @@ _STANDARD = {
     "HELP": ("RFC 5321 §4.1.1.8", Argument.OPTIONAL),
     "NOOP": ("RFC 5321 §4.1.1.9", Argument.OPTIONAL),
     "QUIT": ("RFC 5321 §4.1.1.10", Argument.NONE),
+    "STARTTLS": ("RFC 3207 §4", Argument.NONE),
+    "AUTH": ("RFC 4954 §4", Argument.REQUIRED),
 }
 
 

@@ -54,6 +54,8 @@ def test_every_extension_is_the_one_of_its_standard() -> None:
         "SMTPUTF8": ("RFC 6531", {"SMTPUTF8"}),
         "DSN": ("RFC 3461", {"RET", "ENVID", "NOTIFY", "ORCPT"}),
         "LIMITS": ("RFC 9422", set()),
+        "STARTTLS": ("RFC 3207", {"STARTTLS"}),
+        "AUTH": ("RFC 4954", {"AUTH"}),
     }
 
 

@@ -12,10 +12,10 @@ from eilpost.mail.address import Address
 from eilpost.mail.envelope import NULL_REVERSE_PATH, Body, MailParameters, Notify, RcptParameters, Ret
 from eilpost.mail.reply import Reply
 from eilpost.smtp import grammar, replies
-from eilpost.smtp.extensions import ALL, parameters_of
+from eilpost.smtp.extensions import STANDARD, parameters_of
 
-MAIL = parameters_of("MAIL", ALL)
-RCPT = parameters_of("RCPT", ALL)
+MAIL = parameters_of("MAIL", STANDARD)
+RCPT = parameters_of("RCPT", STANDARD)
 NONE: frozenset[str] = frozenset()
 
 

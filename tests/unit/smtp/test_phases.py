@@ -99,17 +99,34 @@ def test_quit_ends_every_phase_of_commands() -> None:
         assert follow(phase, Verb.QUIT, POSITIVE) is Phase.CLOSED
 
 
+@pytest.mark.parametrize("phase", sorted(_HELLO_READY - {Phase.READY}, key=str))
+def test_f034_f060_tls_and_logins_begin_between_transactions(phase: Phase) -> None:
+    """RFC 3207 §4 and RFC 4954 §4: after EHLO and not in a transaction."""
+    assert not {Verb.STARTTLS, Verb.AUTH} & PHASES[phase].keys()
+
+
+def test_a_login_goes_on_until_it_is_decided() -> None:
+    """RFC 4954 §4: 334 asks for a response; every other reply ends the exchange."""
+    assert follow(Phase.READY, Verb.AUTH, INTERMEDIATE) is Phase.EXCHANGE
+    assert follow(Phase.EXCHANGE, Verb.AUTH, INTERMEDIATE) is Phase.EXCHANGE
+    for severity in (POSITIVE, TRANSIENT, PERMANENT):
+        assert follow(Phase.READY, Verb.AUTH, severity) is Phase.READY
+        assert follow(Phase.EXCHANGE, Verb.AUTH, severity) is Phase.READY
+
+
 def test_every_phase_has_its_rows() -> None:
     """The table covers all phases; before the greeting and after the end nothing may come."""
     assert set(PHASES) == set(Phase)
     assert not PHASES[Phase.GREETING]
     assert not PHASES[Phase.CLOSED]
     assert set(PHASES[Phase.CONTENT]) == {Verb.CONTENT_END}
+    assert set(PHASES[Phase.EXCHANGE]) == {Verb.AUTH}
+    assert not PHASES[Phase.HANDSHAKE]
 
 
 @given(st.sampled_from(Phase), st.sampled_from(Verb), st.sampled_from([TRANSIENT, PERMANENT]))
 def test_a_refusal_never_begins_anything(phase: Phase, verb: Verb, severity: Severity) -> None:
-    """A 4yz or 5yz leaves the phase, ends the content or spoils the chunks; it opens nothing."""
+    """A 4yz or 5yz leaves the phase, ends the content or the login, or spoils the chunks; it opens nothing."""
     if verb in PHASES[phase]:
         after = follow(phase, verb, severity)
-        assert after is phase or verb in (Verb.CONTENT_END, Verb.BDAT)
+        assert after is phase or verb in (Verb.CONTENT_END, Verb.BDAT, Verb.AUTH)
