@@ -162,7 +162,7 @@ BindingKind = Literal["tls-exporter", "tls-unique", "tls-server-end-point"]
 
 @value(frozen=True, slots=True)
 class ChannelBinding:
-    """One name of the TLS connection that both sides compute: RFC 5056."""
+    """One name of the TLS connection that both sides compute: RFC 5802 §6."""
 
     kind: BindingKind
     octets: bytes
