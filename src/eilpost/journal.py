@@ -65,6 +65,36 @@ class CommandRefused:
 
 
 @value(frozen=True, slots=True)
+class LoggedIn:
+    """A peer has proved to be ``account``; ``app_password`` names the one it used, if it did."""
+
+    event: ClassVar[str] = "login"
+    level: ClassVar[Level] = Level.INFO
+    session: str
+    role: str
+    peer: str
+    account: str
+    mechanism: str
+    tls: bool = False
+    app_password: str = ""
+
+
+@value(frozen=True, slots=True)
+class LoginFailed:
+    """A login came to nothing; ``user`` is what the peer called itself, and never what it said as its secret."""
+
+    event: ClassVar[str] = "login-failed"
+    level: ClassVar[Level] = Level.WARNING
+    session: str
+    role: str
+    peer: str
+    user: str
+    mechanism: str
+    why: str
+    detail: str = ""
+
+
+@value(frozen=True, slots=True)
 class Accepted:
     """A message is durable here and was, or will be, acknowledged."""
 
@@ -215,13 +245,13 @@ class LinesLost:
 
 
 Event = (
-    SessionOpened | SessionClosed | CommandRefused | Accepted | Attempted | Reported | ReportOmitted
-    | Removed | SetAside | Operated | DestinationChanged | IntakeChanged | SystemChanged | Warned
+    SessionOpened | SessionClosed | CommandRefused | LoggedIn | LoginFailed | Accepted | Attempted | Reported
+    | ReportOmitted | Removed | SetAside | Operated | DestinationChanged | IntakeChanged | SystemChanged | Warned
     | Faulted | LinesLost
 )  # fmt: skip
 
 EVENTS: Final[tuple[type[Event], ...]] = (
-    SessionOpened, SessionClosed, CommandRefused, Accepted, Attempted, Reported, ReportOmitted,
+    SessionOpened, SessionClosed, CommandRefused, LoggedIn, LoginFailed, Accepted, Attempted, Reported, ReportOmitted,
     Removed, SetAside, Operated, DestinationChanged, IntakeChanged, SystemChanged, Warned, Faulted,
     LinesLost,
 )  # fmt: skip

@@ -290,6 +290,97 @@ class Tls:
     key: str = setting("The private key, PEM.", "", kind=Kind.PATH)
 
 
+SASL_MECHANISMS: Final = (
+    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "XOAUTH2", "EXTERNAL",
+    "CRAM-MD5", "PLAIN", "LOGIN",
+)  # fmt: skip
+"""What may be offered; a test holds it against the table of ``sasl``."""
+
+DIRECTORY_KINDS: Final = ("store", "passwd", "sql", "dovecot")
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How users log in, and what that allows."""
+
+    mechanisms: tuple[str, ...] = setting(
+        "The login mechanisms, the preferred one first; each is offered where it can be used safely.",
+        ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"),
+        choices=SASL_MECHANISMS,
+    )
+    plain_on_loopback: bool = setting(
+        "Whether programs on this machine may log in with a password in plain text without TLS.", False
+    )
+    on_mx: bool = setting("Whether login is offered on mx listeners; users belong on submission.", False)
+    old_spelling: bool = setting("Whether AUTH is announced as AUTH= too, for programs from before 1999.", False)
+    own_addresses: bool = setting(
+        "Whether a user sends only as addresses of their own: the account, aliases of it alone, and [[sender]].", True
+    )
+    x_authenticated: bool = setting("Whether the account is written into the message, as X-Authenticated.", False)
+    failures: int = setting("Failed logins in a session before 421.", 3, least=1)
+    failure_delay: Duration = setting("How slowly a failed login is answered.", Duration(2.0), unit="duration")
+    guesses_per_minute: int = setting(
+        "Failed logins from one IPv4 address or IPv6 /64 in a minute before it is refused; its network may three "
+        "times as many.",
+        10,
+        least=1,
+    )
+    guesses_per_day: int = setting("The same for a day.", 50, least=1)
+    guesses_per_account: int = setting(
+        "Failed logins to one account in a day, from anywhere, before unknown networks are answered slowly.",
+        100,
+        least=1,
+    )
+    guess_delay: Duration = setting("How slowly.", Duration(5.0), unit="duration")
+    hashing_threads: int = setting("How many passwords are checked at once.", 2, least=1, most=64)
+    hashing_queue: int = setting("How many checks may wait; one more is told to try again later.", 64, least=1)
+    remember: Duration = setting(
+        "How long a password that was right need not be checked by its slow hash again; 0 never remembers.",
+        Duration(5 * MINUTE),
+        unit="duration",
+    )
+    renew: bool = setting("Whether an imported hash is replaced by Argon2id and SCRAM keys at the next login.", True)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Who is asked whether a login is right."""
+
+    kind: str = setting(
+        "store: accounts made by `eilpost user`; passwd: a file; sql: a database; dovecot: Dovecot's auth socket.",
+        "store",
+        choices=DIRECTORY_KINDS,
+    )
+    file: str = setting("The file of passwd, or the SQLite file of sql.", "", kind=Kind.PATH)
+    database: str = setting(
+        "The PostgreSQL database of sql, as libpq writes it; unset: file is used.",
+        "",
+        example='"host=/run/postgresql dbname=mail"',
+    )
+    query: str = setting(
+        "The query of sql: :user is the whole address, :local and :domain are its parts; "
+        "it gives a column password, and if it wants account.",
+        "SELECT password FROM users WHERE address = :user",
+    )
+    socket: str = setting("The socket of dovecot.", "/run/dovecot/auth-client", kind=Kind.PATH)
+    domain: str = setting(
+        "The domain of user names without one; unset: the only [[domain]], if there is only one.",
+        "",
+        kind=Kind.TEXT,
+    )
+    timeout: Duration = setting("How long an answer may take.", Duration(10.0), unit="duration", least=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """More addresses that an account may send as; repeat the section for more accounts."""
+
+    account: str = setting("The account.", example='"anna@example.org"', kind=Kind.ADDRESS)
+    addresses: tuple[str, ...] = setting(
+        "Addresses, or whole domains as @example.org.", example='["info@example.org", "@shop.example.org"]'
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The whole file."""
@@ -306,3 +397,6 @@ class Config:
     spool: Spool = field(default_factory=Spool)
     log: Log = field(default_factory=Log)
     tls: Tls = field(default_factory=Tls)
+    auth: Auth = field(default_factory=Auth)
+    directory: Directory = field(default_factory=Directory)
+    sender: tuple[Sender, ...] = ()
