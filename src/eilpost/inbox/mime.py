@@ -157,24 +157,29 @@ def _children(
 def _between(content: bytes, start: int, end: int, boundary: bytes, budget: _Budget) -> Iterator[tuple[int, int]]:
     """The spans between delimiter lines; one that is missing ends with what is around it (RFC 2046 §5.1.2)."""
     delimiter = b"--" + boundary
-    at = start if content.startswith(delimiter, start, end) else _line(content, delimiter, start, end)
     budget.octets -= end - start
-    while 0 <= at < end and budget.octets > 0 and budget.parts > 0:
+    at, begins, is_last = _line(content, delimiter, start, end)
+    while at >= 0 and not is_last and budget.octets > 0 and budget.parts > 0:
+        first = begins
+        at, begins, is_last = _line(content, delimiter, first, end)
+        yield first, end if at < 0 else max(at - 2, first)
+
+
+def _line(content: bytes, delimiter: bytes, start: int, end: int) -> tuple[int, int, bool]:
+    """Where the next delimiter line begins and ends, and whether it is the closing one; -1 when there is none."""
+    at = start if content.startswith(delimiter, start, end) else _next(content, delimiter, start, end)
+    while at >= 0:
         after = at + len(delimiter)
-        if content.startswith(b"--", after, end):
-            return
         newline = content.find(b"\r\n", after, end)
-        if newline < 0:
-            return
-        following = newline if content.startswith(b"\r\n" + delimiter, newline, end) else -2
-        at = following + 2 if following >= 0 else _line(content, delimiter, newline + 2, end)
-        yield min(newline + 2, end), end if at < 0 else max(at - 2, newline + 2)
+        newline = end if newline < 0 else newline
+        rest = content[after : min(newline, after + 200)].rstrip(b" \t")
+        if rest in (b"", b"--"):  # Else it is another boundary that begins like this one.
+            return at, min(newline + 2, end), rest == b"--"
+        at = _next(content, delimiter, after, end)
+    return -1, end, True
 
 
-def _line(content: bytes, delimiter: bytes, start: int, end: int) -> int:
-    """Where the next line that begins with the delimiter begins; -1 when there is none."""
-    if content.startswith(delimiter, start, end):
-        return start
+def _next(content: bytes, delimiter: bytes, start: int, end: int) -> int:
     found = content.find(b"\r\n" + delimiter, start, end)
     return found + 2 if found >= 0 else -1
 
