@@ -1,0 +1,1 @@
+"""POP3 machines without input or output (standard library alone)."""
