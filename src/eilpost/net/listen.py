@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import stat
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from eilpost.net.stream import Stream
+from eilpost.net.tls_layer import Layer
 
 BACKLOG: Final = 1024
 _FIRST_PASSED_FD: Final = 3  # SD_LISTEN_FDS_START
@@ -146,11 +148,26 @@ class Listener:
             return f"unix:{name}"
         return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
-    async def start(self, on_connected: Callable[[Stream], None]) -> None:
-        """Takes connections from now on; each is handed over at once."""
+    async def start(
+        self,
+        on_connected: Callable[[Stream], None],
+        tls: Callable[[], ssl.SSLContext] | ssl.SSLContext | None = None,
+    ) -> None:
+        """Takes connections from now on; each is handed over at once.
+
+        With ``tls`` they are encrypted from their first octet. They are handed over before the handshake,
+        so that who is still in it is counted; ``Stream.secured`` waits for it and gives it its deadline.
+        """
         loop = asyncio.get_running_loop()
         serve = loop.create_unix_server if self._sock.family == socket.AF_UNIX else loop.create_server
-        self._server = await serve(lambda: Stream(on_connected), sock=self._sock, backlog=BACKLOG)
+
+        def connection() -> asyncio.Protocol:
+            if tls is None:
+                return Stream(on_connected)
+            context = tls if isinstance(tls, ssl.SSLContext) else tls()
+            return Layer(Stream(on_connected), context, server_side=True)
+
+        self._server = await serve(connection, sock=self._sock, backlog=BACKLOG)
 
     def close(self) -> None:
         """Takes no more; connections that are open stay open. A Unix socket's file stays, and is stale."""

@@ -1,4 +1,4 @@
-"""Octets to and from a peer, over TCP or a Unix socket (a deed).
+"""Octets to and from a peer, over TCP or a Unix socket, in clear or encrypted (a deed).
 
 A ``Stream`` is asyncio's transport and protocol in one small object: await octets, write octets.
 It owns its input buffer, stops reading when nobody takes what came, and ends itself when its
@@ -10,9 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Final, cast
+
+from eilpost.mail.encryption import Security
+from eilpost.net.tls_layer import Layer
 
 READ_HIGH: Final = 256 * 1024
 """Octets that may wait unread before the peer is made to wait."""
@@ -30,8 +34,15 @@ class DeadlineExpired(TimeoutError):
     """The peer did not do in time what it had to."""
 
 
+class TlsError(ConnectionError):
+    """There is no encrypted connection; the message says why, and the connection has ended."""
+
+
 class Stream(asyncio.Protocol):
-    """One connection. ``peer`` and ``local`` are (address, port); of a Unix socket ("", 0)."""
+    """One connection. ``peer`` and ``local`` are (address, port); of a Unix socket ("", 0).
+
+    ``tls`` is None until a handshake is done, then what it came to.
+    """
 
     __slots__ = (
         "_buffer",
@@ -47,10 +58,12 @@ class Stream(asyncio.Protocol):
         "_reading_paused",
         "_timer",
         "_transport",
+        "_trouble",
         "_unheard",
         "_waiter",
         "local",
         "peer",
+        "tls",
     )
 
     def __init__(self, on_connected: Callable[[Stream], None] | None = None) -> None:
@@ -69,6 +82,8 @@ class Stream(asyncio.Protocol):
         self._reading_paused = False
         self._lingering = False
         self._unheard = 0
+        self._trouble = ""
+        self.tls: Security | None = None
         self.peer: tuple[str, int] = ("", 0)
         self.local: tuple[str, int] = ("", 0)
 
@@ -197,6 +212,69 @@ class Stream(asyncio.Protocol):
             credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
             return int(struct.unpack("3i", credentials)[1])
         return None
+
+    # --- TLS
+
+    async def start_tls_server(self, context: ssl.SSLContext, timeout: float) -> Security:
+        """Encrypts from here on, as the server; the client's first octet must be the handshake's. TlsError."""
+        return await self._start_tls(Layer(self, context, server_side=True), timeout)
+
+    async def start_tls_client(self, context: ssl.SSLContext, name: str, timeout: float) -> Security:
+        """Encrypts from here on, as the client of the server called ``name``. TlsError."""
+        try:
+            layer = Layer(self, context, server_side=False, name=name or None)
+        except ValueError as error:  # a name that cannot stand in a handshake
+            self.abort()
+            raise TlsError(str(error)) from None
+        return await self._start_tls(layer, timeout)
+
+    async def _start_tls(self, layer: Layer, timeout: float) -> Security:
+        transport = self._transport
+        if transport is None or self._eof or self._buffer:
+            # What came in clear must not be taken for what came encrypted (RFC 3207 §4.2, §6; F029, F031).
+            why = "octets came in clear before the handshake" if self._buffer else "the peer closed the connection"
+            self._buffer = b""
+            self.abort()
+            raise TlsError(why)
+        self._transport = layer
+        layer.begin(transport)
+        return await self.secured(timeout)
+
+    async def secured(self, timeout: float) -> Security:
+        """Waits for the handshake that was begun, here or by a listener. TlsError; the deadline stays as it was."""
+        before = self._deadline
+        self.deadline = self._loop.time() + timeout
+        try:
+            while self.tls is None:
+                if self._expired:
+                    raise TlsError("the handshake took too long")
+                if self._trouble or self._eof:
+                    raise TlsError(self._trouble or "the peer closed the connection")
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+        except BaseException:
+            self._farewell_unsecured()
+            raise
+        self.deadline = before
+        return self.tls
+
+    def _farewell_unsecured(self) -> None:
+        """A handshake that failed has sent its alert; one that did not end has nothing to say."""
+        if not self._trouble:
+            self.abort()
+
+    def tls_made(self, security: Security) -> None:
+        """The layer below calls this once."""
+        self.tls = security
+        self._wake(self._waiter)
+
+    def tls_failed(self, why: str) -> None:
+        """The layer below calls this once, and ends the connection."""
+        self._trouble, self._eof = why, True
+        self._wake(self._waiter)
 
     # --- for the event loop
 
