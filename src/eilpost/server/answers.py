@@ -39,6 +39,8 @@ EndAnswer = Given | Sequence[Reply] | Awaitable[Given | Sequence[Reply]]
 
 SENDER_OK: Final = reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK: Final = reply(250, "2.1.5", "Recipient ok")
+NEEDS_TLS: Final = reply(530, "5.7.0", "Say STARTTLS first")  # RFC 3207 §4
+NEEDS_LOGIN: Final = reply(530, "5.7.0", "Log in first")  # RFC 4954 §6
 CHUNK_OK: Final = reply(250, "2.0.0", "Chunk ok")
 CONTENT_OK: Final = reply(250, "2.0.0", "Message accepted")
 CANNOT_VERIFY: Final = reply(252, "2.5.0", "Send some mail, we will see")

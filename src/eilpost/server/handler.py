@@ -15,8 +15,12 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from eilpost.mail.envelope import Envelope
+from eilpost.sasl.words import Answer as CheckAnswer
+from eilpost.sasl.words import ServerStep
+from eilpost.server import accounts
 from eilpost.server.answers import Answer, EndAnswer
 from eilpost.smtp.events import (
+    Auth,
     ChunkEnd,
     ContentEnd,
     Data,
@@ -29,6 +33,7 @@ from eilpost.smtp.events import (
     Rcpt,
     Refused,
     Reset,
+    StartTls,
     Verify,
 )
 
@@ -53,6 +58,14 @@ class Handler:
         """HELO, EHLO or LHLO. None: 250 with the extensions."""
         return None
 
+    def starttls(self, session: Session, event: StartTls) -> Answer:
+        """STARTTLS. None: 220, and the handshake begins."""
+        return None
+
+    def secured(self, session: Session) -> Awaitable[None] | None:
+        """The handshake is done: ``session.tls`` tells of it, and all that was known of the client is forgotten."""
+        return None
+
     def quit(self, session: Session, event: Quit) -> Answer:
         """QUIT. None: 221."""
         return None
@@ -60,8 +73,27 @@ class Handler:
     def disconnected(self, session: Session, reason: str) -> Awaitable[None] | None:
         """The session is over; called once for each, and nothing can be said any more.
 
-        ``reason`` is ``quit``, ``disconnected``, ``refused``, ``deadline``, ``stopped``, ``hung up`` or ``fault``.
+        ``reason`` is ``quit``, ``disconnected``, ``refused``, ``deadline``, ``stopped``, ``hung up``,
+        ``handshake`` or ``fault``.
         """
+        return None
+
+    # --- the login
+
+    def auth(self, session: Session, event: Auth) -> Answer:
+        """AUTH with ``event.mechanism``. None: the exchange begins; any reply ends it before it has."""
+        return None
+
+    def check(self, session: Session, ask: ServerStep) -> CheckAnswer | Awaitable[CheckAnswer]:
+        """What a login mechanism asks of the directory; see ``eilpost.sasl.words`` for each ask and its answers.
+
+        ``CheckPassword(name, password)`` wants ``Granted(account)`` or ``Failure(reason)``. By default the
+        ``accounts`` that the server was given are asked.
+        """
+        return accounts.answer(session.accounts, ask)
+
+    def authenticated(self, session: Session, account: str) -> Answer:
+        """The client is ``account``. None: 235; a 4yz or 5yz reply, and it is not."""
         return None
 
     # --- the transaction

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
 from eilpost.net.listen import Listener, bind_tcp, bind_unix
 from eilpost.net.stream import Stream
+from eilpost.sasl.mechanisms import offer
 from eilpost.server import answers
 from eilpost.server.handler import Handler
 from eilpost.server.limits import Deadlines, Limits
@@ -19,12 +22,19 @@ from eilpost.server.terms import Terms
 from eilpost.server.transcript import MOST
 from eilpost.smtp import replies
 from eilpost.smtp.commands import Dialect
-from eilpost.smtp.extensions import ALL
+from eilpost.smtp.extensions import STANDARD
 from eilpost.smtp.server import ServerSettings
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_DEADLINES: Final = Deadlines()
+DEFAULT_MECHANISMS: Final = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
 _REFUSAL_DEADLINE: Final = 5.0
+
+
+def _offered(extensions: frozenset[str], *, starttls: bool, auth: bool) -> frozenset[str]:
+    """AUTH is understood where it is offered only over TLS, so that its refusal can say so."""
+    more = {keyword for keyword, wanted in (("STARTTLS", starttls), ("AUTH", auth)) if wanted}
+    return (extensions - {"STARTTLS", "AUTH"}) | more
 
 
 class Server:
@@ -34,6 +44,11 @@ class Server:
     instead. ``typed`` allows the forms that people type (``mail from: a@b``). ``transcript`` keeps
     what is said in each session, in ``Session.transcript``: True for 64 KiB of it, or a number of
     octets. ``grace`` is how many seconds the end of ``async with`` lets transactions finish.
+
+    ``tls`` offers STARTTLS, or with ``implicit_tls`` begins with the handshake; ``tls_required``
+    refuses mail without it. ``accounts`` are names and passwords; who checks logins in
+    ``Handler.check`` names the ``mechanisms`` instead. Those that show the password are offered
+    without TLS only with ``plain_text``. ``login_required`` refuses mail of those who did not log in.
     """
 
     def __init__(
@@ -47,20 +62,50 @@ class Server:
         hostname: str = "",
         banner: str = "",
         dialect: Dialect = Dialect.SMTP,
-        extensions: frozenset[str] = ALL,
+        extensions: frozenset[str] = STANDARD,
         typed: bool = False,
+        tls: ssl.SSLContext | None = None,
+        implicit_tls: bool = False,
+        tls_required: bool = False,
+        accounts: Mapping[str, str] | None = None,
+        mechanisms: tuple[str, ...] | None = None,
+        plain_text: bool = False,
+        login_required: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         deadlines: Deadlines = DEFAULT_DEADLINES,
         transcript: bool | int = False,
         grace: float = 5.0,
     ) -> None:
         name = hostname or socket.gethostname()
-        settings = ServerSettings(
-            dialect=dialect, extensions=extensions, message_size=limits.message_size, line=limits.line, typed=typed
-        )
         protocol = "LMTP" if dialect is Dialect.LMTP else "ESMTP"
-        kept = MOST if transcript is True else int(transcript)
-        self._terms = Terms(name, f"{name} {banner or f'{protocol} Eilpost'}", settings, limits, deadlines, kept)
+        enabled = (DEFAULT_MECHANISMS if accounts else ()) if mechanisms is None else mechanisms
+
+        def settings(*, secured: bool) -> ServerSettings:
+            return ServerSettings(
+                dialect=dialect,
+                extensions=_offered(extensions, starttls=tls is not None and not secured, auth=bool(enabled)),
+                message_size=limits.message_size,
+                line=limits.line,
+                typed=typed,
+                mechanisms=offer(enabled, secured=secured, plain_text=plain_text, bindings=secured),
+            )
+
+        self._terms = Terms(
+            hostname=name,
+            banner=f"{name} {banner or f'{protocol} Eilpost'}",
+            settings=settings(secured=implicit_tls),
+            secured=settings(secured=True),
+            limits=limits,
+            deadlines=deadlines,
+            tls=tls,
+            implicit_tls=implicit_tls,
+            tls_required=tls_required,
+            login_required=login_required,
+            mechanisms=enabled,
+            accounts=accounts or {},
+            transcript=MOST if transcript is True else int(transcript),
+        )
+        self._implicit = tls if implicit_tls else None
         self._handler = handler if handler is not None else Handler()
         self._host, self._asked_port, self._unix, self._unix_mode = host, port, unix, unix_mode
         self._grace = grace
@@ -96,7 +141,7 @@ class Server:
         self._listener = listener = Listener(sock)
         self._closed = asyncio.Event()
         try:
-            await listener.start(self._connected)
+            await listener.start(self._connected, self._implicit)
         except BaseException:
             self._listener = None
             listener.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from eilpost.mail.address import Address
 from eilpost.mail.envelope import (
@@ -22,15 +22,19 @@ from eilpost.mail.envelope import (
     ReversePath,
 )
 from eilpost.mail.reply import Reply, reply
-from eilpost.net.stream import DeadlineExpired, Stream
+from eilpost.net.stream import DeadlineExpired, Stream, TlsError
+from eilpost.sasl.words import BindingKind, Challenge, ChannelBinding, Failure, ServerTerms, Success
 from eilpost.server import answers
 from eilpost.server.answers import Answer, EndAnswer, HangUp, Raw
 from eilpost.server.handler import Handler
+from eilpost.server.login import FAILURES, Exchange, nonce, refusal
 from eilpost.server.terms import Terms
-from eilpost.server.transcript import Transcript
+from eilpost.server.wire import Wire
 from eilpost.smtp import replies
 from eilpost.smtp.commands import COMMANDS, Dialect, Verb
 from eilpost.smtp.events import (
+    Auth,
+    AuthResponse,
     ChunkEnd,
     Content,
     ContentEnd,
@@ -46,15 +50,15 @@ from eilpost.smtp.events import (
     Rcpt,
     Refused,
     Reset,
+    StartTls,
     Verify,
 )
 from eilpost.smtp.phases import Phase
-from eilpost.smtp.server import ServerConnection
 
 log = logging.getLogger("eilpost.server")
 
-_IDLE: Final = frozenset({Phase.GREETING, Phase.HELLO, Phase.READY})
 _CLOSED: Final = Phase.CLOSED
+_HANDSHAKE: Final = Phase.HANDSHAKE
 
 
 class _HungUp(Exception):
@@ -65,46 +69,37 @@ class _HungUp(Exception):
         self.how = how
 
 
-class Session:
+class Session(Wire):
     """A connected client.
 
     ``peer`` and ``local`` are (address, port), of a Unix socket ("", 0). ``helo`` is the name the
-    client gave itself, ``extended`` tells EHLO and LHLO from HELO. ``notes`` is the handler's own.
-    ``read_rate`` makes the server read slowly: octets a second, 0 is as fast as it can.
+    client gave itself, ``extended`` tells EHLO and LHLO from HELO. ``account`` is who logged in, by
+    ``mechanism``; None is nobody. ``notes`` is the handler's own. ``read_rate`` makes the server read
+    slowly: octets a second, 0 is as fast as it can.
     """
 
     __slots__ = (
-        "_earned", "_errors", "_farewell", "_fault", "_handler", "_in_content", "_junk", "_last", "_loop", "_machine",
-        "_opened", "_out", "_pieces", "_stopping", "_stream", "_terms", "_waiting", "extended", "helo", "id", "local",
-        "messages", "notes", "parameters", "peer", "read_rate", "recipients", "reverse_path", "transcript",
+        "_errors", "_exchange", "_fault", "_handler", "_junk", "_pieces", "account", "extended", "helo", "id",
+        "mechanism", "messages", "notes", "parameters", "recipients", "reverse_path",
     )  # fmt: skip
 
     def __init__(self, terms: Terms, handler: Handler, stream: Stream, id: int) -> None:
+        super().__init__(terms, stream)
         self.id = id
-        self.peer, self.local = stream.peer, stream.local
         self.helo = ""
         self.extended = False
+        self.account: str | None = None
+        self.mechanism = ""
         self.messages = 0
         self.notes: dict[str, Any] = {}
-        self.read_rate = 0
         self.reverse_path: ReversePath = NULL_REVERSE_PATH
         self.parameters: MailParameters = NO_MAIL_PARAMETERS
         self.recipients: list[Recipient] = []
-        self._terms = terms
         self._handler = handler
-        self._stream = stream
-        self._loop = asyncio.get_running_loop()
-        self._machine = ServerConnection(terms.settings)
-        self._opened = self._loop.time()
-        self._last = self._opened + terms.deadlines.session
-        self._out: list[bytes] = []
         self._pieces: list[bytes] = []
         self._fault: Exception | None = None
+        self._exchange: Exchange | None = None
         self._errors = self._junk = 0
-        self._earned, self._in_content = True, False
-        self._waiting = self._stopping = False
-        self._farewell = ""
-        self.transcript = Transcript(terms.transcript) if terms.transcript else None
 
     # --- for handlers
 
@@ -114,24 +109,19 @@ class Session:
         return self._terms.settings.dialect
 
     @property
-    def phase(self) -> Phase:
-        """Where the session stands."""
-        return self._machine.phase
-
-    @property
     def hostname(self) -> str:
         """What the server calls itself."""
         return self._terms.hostname
 
     @property
+    def accounts(self) -> Mapping[str, str]:
+        """The accounts that the server was given."""
+        return self._terms.accounts
+
+    @property
     def envelope(self) -> Envelope:
         """The transaction as it stands: what was accepted of MAIL and RCPT."""
         return Envelope(self.reverse_path, tuple(self.recipients), self.parameters)
-
-    @property
-    def seconds(self) -> float:
-        """How long the session has been open."""
-        return self._loop.time() - self._opened
 
     def gather(self, octets: bytes) -> None:
         """Keeps a piece of the content in memory until the end of the transaction."""
@@ -145,13 +135,6 @@ class Session:
     def redirect(self, *recipients: Address) -> None:
         """Replaces the accepted recipients in ``envelope``; in LMTP their number stays what the client knows."""
         self.recipients = [Recipient(address) for address in recipients]
-
-    async def say(self, octets: bytes) -> None:
-        """Sends octets now, in the middle of a hook: a reply in pieces, or none. ``Raw`` ends such a reply."""
-        self._out.append(octets)
-        self._flush()
-        if self._stream.is_congested:
-            await self._drain()
 
     # --- the loop
 
@@ -169,6 +152,9 @@ class Session:
             self._flush()
             if hung_up.how.abort:
                 self._stream.abort()
+        except TlsError as error:
+            reason = "handshake"
+            log.info("session %d: no TLS: %s", self.id, error)
         except ConnectionError:
             reason = "disconnected"
         except asyncio.CancelledError:
@@ -182,11 +168,16 @@ class Session:
 
     async def _converse(self) -> str:
         machine = self._machine
+        if self._terms.implicit_tls:
+            await self._stream.secured(self._terms.deadlines.handshake)
         await self._answer(_GREETING, None, machine.greet)
-        while True:
+        reason = "refused"
+        while machine.phase is not _CLOSED:
             event = machine.next_event()
             kind = type(event)
             if kind is NeedData:
+                if machine.phase is _HANDSHAKE:
+                    await self._secure()
                 await self._receive()
             elif isinstance(event, Content):
                 await self._take(event.octets)
@@ -195,35 +186,23 @@ class Session:
                 return self._farewell or "disconnected"
             else:
                 await self._answer(_STEPS[kind], event, machine.send)
-                if machine.phase is _CLOSED:
-                    self._flush()
-                    return self._farewell or ("quit" if kind is Quit else "refused")
-
-    async def _receive(self) -> None:
-        stream, machine = self._stream, self._machine
+                reason = "quit" if kind is Quit else "refused"
         self._flush()
-        if self._stopping and machine.phase in _IDLE:
-            self._leave()
-        if stream.is_congested:
-            await self._drain()
-        if self._earned:  # Only a whole command earns more time, not an octet of one (F123).
-            self._earned = False
-            patience = self._terms.deadlines.content if self._in_content else self._terms.deadlines.command
-            stream.deadline = min(self._loop.time() + patience, self._last)
-        self._waiting = True
-        octets = await stream.receive()
-        self._waiting = False
-        if self.transcript is not None:
-            self._write_down(self.transcript, octets)
-        if self.read_rate:
-            await asyncio.sleep(len(octets) / self.read_rate)
-        machine.receive_data(octets)
+        return self._farewell or reason
 
-    def _write_down(self, transcript: Transcript, octets: bytes) -> None:
-        if self._in_content:
-            transcript.heard_content(self.seconds, octets)
-        elif octets:
-            transcript.heard(self.seconds, octets)
+    async def _secure(self) -> None:
+        """RFC 3207 §4.2: what was known of the client is forgotten."""
+        terms = self._terms
+        self._flush()
+        await self._stream.start_tls_server(terms.tls, terms.deadlines.handshake)
+        self._machine.secured(terms.secured)
+        self._forget()
+        self.helo, self.account, self.mechanism = "", None, ""
+        if self.transcript is not None:
+            self.transcript.note(self.seconds, str(self.tls))
+        waits = self._handler.secured(self)
+        if waits is not None:
+            await waits
 
     async def _answer(self, step: Step, event: Any, say: Callable[[Reply], bytes]) -> None:
         """Asks the handler, says what it answered, and does what a positive reply leads to."""
@@ -255,6 +234,9 @@ class Session:
         match given:
             case HangUp():
                 raise _HungUp(given)
+            case Challenge(octets):
+                self._out.append(self._machine.challenge(octets))
+                return _CHALLENGE
             case Raw(octets, meaning):
                 say(meaning)
                 self._out.append(octets)
@@ -299,39 +281,6 @@ class Session:
         elif self._junk >= limits.junk:
             self._say_last(answers.TOO_MUCH_JUNK)
 
-    # --- the end
-
-    def stop(self) -> None:
-        """The server closes: at once when nothing is under way, else after the transaction."""
-        self._stopping = True
-        if self._waiting and self._machine.phase in _IDLE:
-            self._leave()
-
-    def _leave(self) -> None:
-        self._farewell = "stopped"
-        self._say_last(answers.STOPPING)
-        self._stream.close()
-
-    def _flush(self) -> None:
-        out = self._out
-        if out:
-            octets = out[0] if len(out) == 1 else b"".join(out)
-            out.clear()
-            if self.transcript is not None:
-                self.transcript.said(self.seconds, octets)
-            self._stream.write(octets)
-
-    async def _drain(self) -> None:
-        before = self._stream.deadline
-        self._stream.deadline = self._loop.time() + self._terms.deadlines.drain
-        await self._stream.drain()
-        self._stream.deadline = before
-
-    def _say_last(self, words: Reply) -> None:
-        if self._machine.phase is not _CLOSED:
-            self._out.append(self._machine.close(words))
-        self._flush()
-
     async def _end(self, reason: str) -> None:
         try:
             waits = self._handler.disconnected(self, reason)
@@ -359,6 +308,10 @@ class Session:
         self._forget()  # RFC 5321 §4.1.4: as RSET
         self.helo, self.extended = event.name, event.verb is not Verb.HELO
 
+    def _auth_done(self, event: Auth | AuthResponse) -> None:
+        if self._exchange is None:
+            self._errors = self._junk = 0
+
     def _mail_done(self, event: Mail) -> None:
         self._forget()
         self.reverse_path, self.parameters = event.reverse_path, event.parameters
@@ -375,6 +328,53 @@ class Session:
         self._forget()
 
     # --- what is asked
+
+    async def _ask_auth(self, event: Auth) -> Any:
+        self.mechanism = event.mechanism
+        given = self._handler.auth(self, event)
+        if isinstance(given, Awaitable):
+            given = await given
+        terms, security = self._terms, self._stream.tls
+        current = terms.settings if security is None else terms.secured
+        given = given or refusal(event.mechanism, current.mechanisms, terms.mechanisms)
+        if given is not None:
+            return given
+        kinds = {} if security is None else security.bindings
+        bindings = tuple(ChannelBinding(cast(BindingKind, kind), octets) for kind, octets in kinds.items())
+        plus = any(name.endswith("-PLUS") for name in current.mechanisms)
+        facts = ServerTerms(nonce(), terms.hostname, bindings, plus)
+        self._exchange = Exchange(event, facts, lambda ask: self._handler.check(self, ask))
+        return await self._go_on(None)
+
+    async def _ask_auth_response(self, event: AuthResponse) -> Any:
+        if event.octets is None or self._exchange is None:
+            self._exchange, self._in_login = None, False
+            return replies.AUTH_CANCELLED
+        return await self._go_on(event.octets)
+
+    async def _go_on(self, said: bytes | None) -> Any:
+        exchange, self._exchange, self._in_login = self._exchange, None, False
+        assert exchange is not None
+        match await exchange.go_on(said):
+            case Challenge() as challenge:
+                self._exchange, self._in_login = exchange, True
+                return challenge
+            case Failure(reason):
+                return FAILURES[reason]
+            case Success(account):
+                given = self._handler.authenticated(self, account)
+                if isinstance(given, Awaitable):
+                    given = await given
+                if given is None or (isinstance(given, Reply) and given.is_positive):
+                    self.account = account
+                return given
+
+    def _ask_mail(self, event: Mail) -> Answer:
+        if self._terms.tls_required and self._stream.tls is None:
+            return answers.NEEDS_TLS
+        if self._terms.login_required and self.account is None:
+            return answers.NEEDS_LOGIN
+        return self._handler.mail(self, event)
 
     def _ask_rcpt(self, event: Rcpt) -> Answer:
         if len(self.recipients) >= self._terms.limits.recipients:
@@ -414,6 +414,8 @@ def _always(words: Reply) -> Callable[[Session, Any], Reply]:
     return lambda session, event: words
 
 
+_CHALLENGE: Final = Reply(334, None, ("",))
+
 _GREETING: Final = Step(
     lambda session, _: session._handler.connected(session),
     lambda session, _: Reply(220, None, (session._terms.banner,)),
@@ -426,9 +428,12 @@ _STEPS: Final[Mapping[type[object], Step]] = {
         Session._hello_done,
         is_junk=True,
     ),
-    Mail: Step(
-        lambda session, event: session._handler.mail(session, event), _always(answers.SENDER_OK), Session._mail_done
+    StartTls: Step(
+        lambda session, event: session._handler.starttls(session, event), _always(replies.READY_FOR_TLS), is_junk=True
     ),
+    Auth: Step(Session._ask_auth, _always(replies.AUTH_OK), Session._auth_done),
+    AuthResponse: Step(Session._ask_auth_response, _always(replies.AUTH_OK), Session._auth_done),
+    Mail: Step(Session._ask_mail, _always(answers.SENDER_OK), Session._mail_done),
     Rcpt: Step(Session._ask_rcpt, _always(answers.RECIPIENT_OK), Session._rcpt_done),
     Data: Step(lambda session, event: session._handler.data(session, event), _always(replies.SEND_CONTENT)),
     ChunkEnd: Step(lambda session, event: session._handler.chunk_end(session, event), _always(answers.CHUNK_OK)),
