@@ -87,9 +87,7 @@ _UNITS: Final = MappingProxyType(
     {"": 1, "b": 1, "k": 1_000, "kb": 1_000, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9}
 )
 _AGO: Final = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400})
-_TOKEN: Final = re.compile(
-    r'(?P<no>[-!])?(?:(?P<name>[A-Za-z-]{1,20}):)?(?:"(?P<quoted>[^"]*+)"?|(?P<plain>[^\s"]+))?'
-)
+_TOKEN: Final = re.compile(r'(?P<no>[-!])?(?:(?P<name>[A-Za-z-]{1,20}):)?(?:"(?P<quoted>[^"]*+)"?|(?P<plain>[^\s"]+))?')
 _SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmg]?b?)", re.IGNORECASE | re.ASCII)
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 
