@@ -66,7 +66,7 @@ class CommandRefused:
 
 @value(frozen=True, slots=True)
 class LoggedIn:
-    """A peer has proved to be ``account``; ``app_password`` names the one it used, if it did."""
+    """A peer has proved to be ``account``."""
 
     event: ClassVar[str] = "login"
     level: ClassVar[Level] = Level.INFO
@@ -76,7 +76,6 @@ class LoggedIn:
     account: str
     mechanism: str
     tls: bool = False
-    app_password: str = ""
 
 
 @value(frozen=True, slots=True)
