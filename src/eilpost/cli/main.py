@@ -37,6 +37,7 @@ NOUNS: Final[Mapping[str, Noun]] = MappingProxyType(
         for row in (
             Noun("serve", "eilpost.cli.serve", "serve", "Run the mail system in the foreground."),
             Noun("send", "eilpost.cli.send", "send", "Send a message."),
+            Noun("talk", "eilpost.cli.talk", "talk", "Talk with a mail server by hand."),
             Noun("queue", "eilpost.cli.queue", "queue", "See and steer mail that waits."),
             Noun("user", "eilpost.cli.user", "user", "Add, list and remove accounts."),
             Noun("alias", "eilpost.cli.alias", "alias", "Add, list and remove addresses that stand for others."),

@@ -19,7 +19,8 @@ A file opens with comments that say why the case matters, and with directives; t
 they stand, with the escapes ``\\r \\n \\t \\\\ \\xNN`` and without a line end. ``C: (closed)`` closes our side.
 ``S:`` is a line, exact, or open at the end with ``...``; ``S~:`` a regular expression for a whole line;
 ``S*:`` a whole reply with that code on each line, in which each word that follows begins a line.
-``x20`` before the colon repeats a line: ``C x20: NOOP``.
+``x20`` before the colon repeats a line: ``C x20: NOOP``. ``C: (tls)`` goes on in TLS, without looking at the
+certificate. ``C$: MECHANISM ACCOUNT`` logs in; the account's password is given by whoever plays, and stands in no file.
 
 Directives: ``role: mx|submission|lmtp`` · ``trusted: yes`` (the client may relay) · ``setting: section.key =
 value`` (JSON's spelling) · ``split: whole`` (not to be split octet by octet, because how it is cut is the
@@ -30,19 +31,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 
 from eilpost.config.schema import Role
+from eilpost.sasl.mechanisms import MECHANISMS
+from eilpost.sasl.words import ClientTerms, Credentials
 
-_STEP: Final = re.compile(r"([CS])([~*|]?)(?: x(\d+))?:(?: (.*))?")
+_STEP: Final = re.compile(r"([CS])([~*|$]?)(?: x(\d+))?:(?: (.*))?")
 _DIRECTIVE: Final = re.compile(r"(role|trusted|setting|split|on): *(.*)")
 _SETTING: Final = re.compile(r"([a-z_]+\.[a-z_]+) *= *(.+)")
 _ESCAPE: Final = re.compile(rb"\\(?:([rnt\\])|x([0-9a-fA-F]{2}))")
 _PLAIN_ESCAPES: Final = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
 _CLOSED: Final = "(closed)"
+_TLS: Final = "(tls)"
 
 
 class DialogueError(ValueError):
@@ -77,6 +83,22 @@ class CloseOurs:
 
 
 @dataclass(frozen=True, slots=True)
+class Encrypt:
+    """The server has said that it is ready for TLS."""
+
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A whole exchange, but for the reply that ends it."""
+
+    line: int
+    mechanism: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectLine:
     """One line of a reply, as a pattern; ``shown`` is how the file writes it."""
 
@@ -101,7 +123,7 @@ class ExpectClose:
     line: int
 
 
-Step = Send | CloseOurs | ExpectLine | ExpectReply | ExpectClose
+Step = Send | CloseOurs | Encrypt | LogIn | ExpectLine | ExpectReply | ExpectClose
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +172,17 @@ def _steps(number: int, found: re.Match[str], name: str) -> list[Step]:
 
 
 def _sent_line(number: int, text: str) -> Step:
-    return CloseOurs(number) if text == _CLOSED else Send(number, text.encode() + b"\r\n")
+    if text in _ACTS:
+        return _ACTS[text](number)
+    return Send(number, text.encode() + b"\r\n")
+
+
+_ACTS: Final[Mapping[str, Callable[[int], Step]]] = {_CLOSED: CloseOurs, _TLS: Encrypt}
+
+
+def _login(number: int, text: str) -> Step:
+    mechanism, _, account = text.partition(" ")
+    return LogIn(number, mechanism, account)
 
 
 def _sent_octets(number: int, text: str) -> Step:
@@ -181,6 +213,7 @@ def _expected_reply(number: int, text: str) -> Step:
 _READERS: Final = {
     "C": _sent_line,
     "C|": _sent_octets,
+    "C$": _login,
     "S": _expected_line,
     "S~": _expected_pattern,
     "S*": _expected_reply,
@@ -233,13 +266,20 @@ class Demand(Enum):
 
     LINE = "line"  # give me the server's next line, or None when it has closed
     CLOSE_OURS = "close ours"  # end our side
+    ENCRYPT = "encrypt"  # go on in TLS
     REST = "rest"  # end our side, and give me whatever the server still says
 
 
-def play(dialogue: Dialogue, *, split: bool = False) -> Generator[bytes | Demand, bytes | None, None]:
+Player = Generator[bytes | Demand, bytes | None, None]
+
+
+def play(
+    dialogue: Dialogue, *, split: bool = False, passwords: Mapping[str, str] = MappingProxyType({}), nonce: str = ""
+) -> Player:
     """Plays the client: yields octets to send and demands for lines; raises Mismatch.
 
-    With ``split`` every octet is a write of its own, unless the dialogue forbids it.
+    With ``split`` every octet is a write of its own, unless the dialogue forbids it. ``passwords`` are those of the
+    accounts that log in, and ``nonce`` is the randomness of their exchanges.
     """
     transcript: list[str] = []
     for step in dialogue.steps:
@@ -249,6 +289,10 @@ def play(dialogue: Dialogue, *, split: bool = False) -> Generator[bytes | Demand
                 yield from _cut(octets, split and dialogue.may_split)
             case CloseOurs():
                 yield Demand.CLOSE_OURS
+            case Encrypt():
+                yield Demand.ENCRYPT
+            case LogIn():
+                yield from _log_in(dialogue, step, passwords, nonce, transcript)
             case ExpectClose(line=number):
                 answer = yield Demand.LINE
                 if answer is not None:
@@ -262,6 +306,31 @@ def play(dialogue: Dialogue, *, split: bool = False) -> Generator[bytes | Demand
     rest = yield Demand.REST
     if rest:
         raise _mismatch(dialogue, dialogue.steps[-1].line, "nothing more is said", rest, transcript)
+
+
+def _log_in(dialogue: Dialogue, step: LogIn, passwords: Mapping[str, str], nonce: str, transcript: list[str]) -> Player:
+    """The exchange up to the last challenge; SMTP and POP3 differ in the challenge's first word (RFC 5034 §4)."""
+    password = passwords.get(step.account)
+    if password is None:
+        raise DialogueError(f"{dialogue.name}:{step.line}: no password is given for {step.account}")
+    transcript.append(f"C: AUTH {step.mechanism} ({step.account})")
+    if step.mechanism not in MECHANISMS:
+        yield f"{step.mechanism} {password}\r\n".encode()  # POP3's PASS
+        return
+    exchange = MECHANISMS[step.mechanism].client(Credentials(step.account, password=password), ClientTerms(nonce))
+    response = next(exchange)
+    initial = "" if response.octets is None else f" {b64encode(response.octets).decode() or '='}"
+    yield f"AUTH {step.mechanism}{initial}\r\n".encode()
+    while not response.complete:
+        answer = yield Demand.LINE
+        challenge = None if answer is None else _CHALLENGE.fullmatch(answer)
+        if challenge is None:
+            raise _mismatch(dialogue, step.line, "a challenge", answer, transcript)
+        response = exchange.send(b64decode(challenge[1]))
+        yield b64encode(response.octets or b"") + b"\r\n"
+
+
+_CHALLENGE: Final = re.compile(rb"(?:334|\+) ([A-Za-z0-9+/=]*)\r\n")
 
 
 def _cut(octets: bytes, split: bool) -> Iterator[bytes]:
@@ -279,9 +348,7 @@ def _check_line(dialogue: Dialogue, step: ExpectLine, answer: bytes | None, tran
     transcript.append(f"S: {text}")
 
 
-def _read_reply(
-    dialogue: Dialogue, step: ExpectReply, transcript: list[str]
-) -> Generator[bytes | Demand, bytes | None, None]:
+def _read_reply(dialogue: Dialogue, step: ExpectReply, transcript: list[str]) -> Player:
     texts: list[str] = []
     shown = f"a reply {' '.join((step.code, *step.words))}"
     while not texts or texts[-1].startswith("-"):

@@ -7,6 +7,7 @@ import pytest
 from eilpost.config.schema import Role
 from eilpost.testing.dialog import (
     CloseOurs,
+    Demand,
     DialogueError,
     ExpectClose,
     ExpectReply,
@@ -14,6 +15,7 @@ from eilpost.testing.dialog import (
     Mismatch,
     Send,
     parse,
+    play,
 )
 from eilpost.testing.dialog_machine import run_on_machine
 
@@ -110,3 +112,35 @@ def test_accepted_content_comes_back() -> None:
     start = "S: 220 ...\nC: EHLO a\nS*: 250\nC: MAIL FROM:<>\nS: 250 ...\n"
     text = start + "C: RCPT TO:<a@b>\nS: 250 ...\nC: DATA\nS: 354 ...\nC: ..a\nC: .\nS: 250 ..."
     assert run_on_machine(parse(text), split=True) == [b".a\r\n"]
+
+
+def test_a_login_is_an_exchange_whose_password_stands_elsewhere() -> None:
+    """C$ does what the mechanism wants, up to the reply that ends it."""
+    player = play(parse("C$: LOGIN anna\nS: 235 ...", "login"), passwords={"anna": "secret"})
+    assert next(player) == b"AUTH LOGIN\r\n"
+    assert next(player) is Demand.LINE
+    assert player.send(b"334 VXNlcm5hbWU6\r\n") == b"YW5uYQ==\r\n"
+    assert next(player) is Demand.LINE
+    assert player.send(b"334 UGFzc3dvcmQ6\r\n") == b"c2VjcmV0\r\n"
+    assert next(player) is Demand.LINE
+    assert player.send(b"235 2.7.0 yes\r\n") is Demand.REST
+
+
+def test_a_login_without_its_password_is_an_error() -> None:
+    """Whoever plays a dialogue must bring the passwords."""
+    with pytest.raises(DialogueError, match="no password is given for anna"):
+        next(play(parse("C$: PLAIN anna", "login")))
+
+
+def test_a_login_that_is_refused_at_once_is_a_mismatch() -> None:
+    """A reply where a challenge should be shows the line."""
+    player = play(parse("C$: LOGIN anna", "login"), passwords={"anna": "secret"})
+    next(player)
+    next(player)
+    with pytest.raises(Mismatch, match="login:1: expected: a challenge"):
+        player.send(b"504 5.5.4 no\r\n")
+
+
+def test_tls_is_a_demand() -> None:
+    """(tls) goes on encrypted, as the last line agreed."""
+    assert list(play(parse("C: STARTTLS\nC: (tls)", "tls"))) == [b"STARTTLS\r\n", Demand.ENCRYPT, Demand.REST]
