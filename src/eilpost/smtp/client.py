@@ -27,9 +27,10 @@ from eilpost.mail.envelope import (
 )
 from eilpost.mail.reply import Reply, Severity
 from eilpost.smtp import client_lines as lines
-from eilpost.smtp.client_events import Answer, ClientEvent, Dismissal, Greeting
+from eilpost.smtp import login
+from eilpost.smtp.client_events import Answer, AuthChallenge, AuthDone, ClientEvent, Dismissal, Greeting
 from eilpost.smtp.client_offer import NOTHING, Offer, parse_offer
-from eilpost.smtp.client_replies import RawReply, ReplyReader, interpret
+from eilpost.smtp.client_replies import MAX_LINE, RawReply, ReplyReader, interpret
 from eilpost.smtp.commands import Dialect, Verb
 from eilpost.smtp.content import find_fault
 from eilpost.smtp.errors import LocalProtocolError, RemoteProtocolError
@@ -41,8 +42,10 @@ _HELLOS: Final = frozenset({Verb.EHLO, Verb.HELO, Verb.LHLO})
 _PLAIN: Final = _HELLOS | {Verb.DATA}
 """Commands whose replies carry no enhanced code (RFC 2034 §4); DATA's 4yz and 5yz do."""
 
-_LAST_IN_GROUP: Final = _HELLOS | {Verb.DATA, Verb.VRFY, Verb.EXPN, Verb.NOOP, Verb.HELP, Verb.QUIT}
-"""Nothing may follow these before their answer is in (RFC 2920 §3.1)."""
+_LAST_IN_GROUP: Final = _HELLOS | {
+    Verb.DATA, Verb.VRFY, Verb.EXPN, Verb.NOOP, Verb.HELP, Verb.QUIT, Verb.STARTTLS, Verb.AUTH,
+}  # fmt: skip
+"""Nothing may follow these before their answer is in (RFC 2920 §3.1, RFC 4954 §4)."""
 
 _FIRST_LINE_END: Final = b"\r\n"
 _HOPES: Final = dict.fromkeys(Verb, Severity.POSITIVE) | {Verb.DATA: Severity.INTERMEDIATE}
@@ -59,6 +62,7 @@ class ClientConnection:
         "_accepted",
         "_ahead",
         "_asked",
+        "_authenticated",
         "_binary",
         "_delivered",
         "_dialect",
@@ -66,6 +70,7 @@ class ClientConnection:
         "_fault",
         "_outstanding",
         "_reader",
+        "_secured",
         "_smtputf8",
         "_tail",
         "offer",
@@ -84,6 +89,7 @@ class ClientConnection:
         self._asked = 0  # RCPTs sent in the transaction that is being sent
         self._accepted: list[int] = []  # RCPTs accepted in the transaction that is being answered
         self._delivered = 0  # of those, how many LMTP has answered after the content
+        self._secured = self._authenticated = False
         self._smtputf8 = False
         self._binary = False
         self._tail = _FIRST_LINE_END
@@ -135,6 +141,8 @@ class ClientConnection:
         if not self._outstanding:
             return self._unasked(raw, severity)
         verb, recipient = self._outstanding[0]
+        if verb is Verb.AUTH:
+            return self._auth_answered(raw, severity)
         if (severity is Severity.INTERMEDIATE) != (verb is Verb.DATA) and raw.code < 400:
             raise RemoteProtocolError(f"{raw.code} does not answer {_name(verb)}")
         reply = interpret(raw, enhanced=verb not in _PLAIN or raw.code >= 400)
@@ -147,6 +155,21 @@ class ClientConnection:
         self._note(verb, recipient, reply)
         self._move(verb, severity)
         return Answer(verb, reply, recipient)
+
+    def _auth_answered(self, raw: RawReply, severity: Severity) -> ClientEvent:
+        self._outstanding.popleft()
+        self._reader.longest = MAX_LINE
+        if severity is Severity.INTERMEDIATE:
+            if raw.code != 334:
+                raise RemoteProtocolError(f"{raw.code} does not answer AUTH")
+            octets = login.challenged(raw.lines)
+            self._move(Verb.AUTH, severity)
+            return AuthChallenge(octets)
+        self._move(Verb.AUTH, severity)
+        self._authenticated = severity is Severity.POSITIVE
+        if raw.code == 421:
+            self._close()
+        return AuthDone(interpret(raw, enhanced=True))
 
     def _unasked(self, raw: RawReply, severity: Severity) -> ClientEvent:
         reply = interpret(raw, enhanced=raw.code >= 400)
@@ -194,6 +217,9 @@ class ClientConnection:
             self.phase = Phase.CONTENT
         if self.phase is Phase.CONTENT:
             self._tail = _FIRST_LINE_END
+        elif self.phase is Phase.HANDSHAKE and self._reader.buffered:
+            # RFC 3207 §6: anybody may have put it there, to be taken for words said over TLS (F031).
+            raise RemoteProtocolError("the server said more before TLS began")
         if severity is not _HOPES[verb] or moves is None:
             self._look_ahead()  # an answer that was hoped for was reckoned with when the command was said
 
@@ -219,6 +245,46 @@ class ClientConnection:
         if self._dialect is Dialect.LMTP:
             raise LocalProtocolError("LMTP has no HELO")
         return self._say(Verb.HELO, lines.hello("HELO", name))
+
+    def starttls(self) -> bytes:
+        """STARTTLS. When the answer is positive, let TLS begin, and then say ``secured``."""
+        if self._secured:
+            raise LocalProtocolError("the session is over TLS already")  # RFC 3207 §4
+        self._check_keyword("STARTTLS")
+        return self._say(Verb.STARTTLS, b"STARTTLS\r\n")
+
+    def secured(self) -> None:
+        """The handshake is done: what the server said before is forgotten (RFC 3207 §4.2). EHLO is next."""
+        if self.phase is not Phase.HANDSHAKE:
+            raise LocalProtocolError("no handshake was begun")
+        if self._reader.buffered:
+            raise RemoteProtocolError("the server said more before TLS began")
+        self.offer = NOTHING
+        self.phase = self._ahead = Phase.HELLO
+        self._authenticated = False
+        self._secured = True
+
+    def auth(self, mechanism: str, initial: bytes | None = None) -> bytes:
+        """AUTH; ``initial`` is the initial response, b"" one without octets, None: there is none.
+
+        One that does not fit into a line (``login.fits``) is refused: send None, and answer the first challenge.
+        """
+        if self._authenticated or self.phase is Phase.EXCHANGE:
+            raise LocalProtocolError("a login was made or begun")  # RFC 4954 §4
+        if mechanism not in self.offer.mechanisms:
+            raise LocalProtocolError(f"the server does not offer AUTH {mechanism}")
+        return self._log_in(login.auth(mechanism, initial))
+
+    def auth_respond(self, octets: bytes | None) -> bytes:
+        """The response to a challenge; None cancels the exchange."""
+        if self.phase is not Phase.EXCHANGE or self._outstanding:
+            raise LocalProtocolError("a response comes after a challenge")
+        return self._log_in((login.CANCEL if octets is None else login.encode(octets)) + b"\r\n")
+
+    def _log_in(self, line: bytes) -> bytes:
+        said = self._say(Verb.AUTH, line)
+        self._reader.longest = login.MAX_LINE  # RFC 4954 §4: challenges may be as long as responses
+        return said
 
     def mail(self, reverse_path: ReversePath, parameters: MailParameters = NO_MAIL_PARAMETERS) -> bytes:
         """MAIL: begins a transaction."""
@@ -272,8 +338,7 @@ class ClientConnection:
 
     def bdat(self, octets: bytes, *, last: bool) -> bytes:
         """BDAT with its chunk (RFC 3030 §2); the content goes as it is."""
-        if "CHUNKING" not in self.offer.keywords:
-            raise LocalProtocolError("the server offers no CHUNKING")
+        self._check_keyword("CHUNKING")
         if self._dialect is Dialect.LMTP and self._outstanding and self._outstanding[-1][0] is Verb.BDAT:
             # How many replies the last chunk gets depends on the answers to those before it.
             raise LocalProtocolError("in LMTP a chunk awaits the answer to the one before")
@@ -315,6 +380,10 @@ class ClientConnection:
         self._ahead = ahead
         self._outstanding.append((verb, recipient))
         return octets
+
+    def _check_keyword(self, keyword: str) -> None:
+        if keyword not in self.offer.keywords:
+            raise LocalProtocolError(f"the server does not offer {keyword}")
 
     def _check_offered(self, parameters: MailParameters | RcptParameters) -> None:
         needed = lines.needed(parameters)

@@ -1,6 +1,6 @@
 """What the client's machine has understood (words).
 
-Every event but ``Disconnected`` carries a reply. A server speaks unasked twice: when it greets,
+Every event but ``Disconnected`` and a challenge carries a reply. A server speaks unasked twice: when it greets,
 and when it ends the session with 421 (RFC 5321 §3.8).
 """
 
@@ -39,6 +39,30 @@ class Dismissal:
     reply: Reply
 
 
-ClientEvent = Greeting | Answer | Dismissal | Disconnected
+@value(frozen=True, slots=True)
+class AuthChallenge:
+    """334 with its octets, decoded: a response is due, or None to cancel (RFC 4954 §4)."""
 
-__all__ = ["NEED_DATA", "Answer", "ClientEvent", "Disconnected", "Dismissal", "Greeting", "NeedData"]
+    octets: bytes
+
+
+@value(frozen=True, slots=True)
+class AuthDone:
+    """The login is decided: 235, or why not."""
+
+    reply: Reply
+
+
+ClientEvent = Greeting | Answer | Dismissal | AuthChallenge | AuthDone | Disconnected
+
+__all__ = [
+    "NEED_DATA",
+    "Answer",
+    "AuthChallenge",
+    "AuthDone",
+    "ClientEvent",
+    "Disconnected",
+    "Dismissal",
+    "Greeting",
+    "NeedData",
+]

@@ -75,7 +75,13 @@ def _mail_parameters(parameters: MailParameters) -> str:
         words.append(f" RET={parameters.ret.value}")
     if parameters.envid is not None:
         words.append(f" ENVID={encode_xtext(parameters.envid)}")
+    if parameters.auth is not None:
+        words.append(f" AUTH={_submitter(parameters.auth)}")
     return "".join(words)
+
+
+def _submitter(auth: ReversePath) -> str:
+    return "<>" if auth.mailbox is None else encode_xtext(str(auth.mailbox))
 
 
 def _rcpt_parameters(parameters: RcptParameters) -> str:
@@ -109,4 +115,6 @@ def needed(parameters: MailParameters | RcptParameters) -> set[str]:
         wanted.add("SMTPUTF8")
     if parameters.ret is not None or parameters.envid is not None:
         wanted.add("DSN")
+    if parameters.auth is not None:
+        wanted.add("AUTH")
     return wanted

@@ -1,6 +1,7 @@
 """What a server offers in its answer to EHLO or LHLO (a grammar).
 
-RFC 5321 §4.1.1.1 gives the form, RFC 1870 the argument of SIZE, RFC 9422 those of LIMITS. Lines
+RFC 5321 §4.1.1.1 gives the form, RFC 1870 the argument of SIZE, RFC 9422 those of LIMITS, RFC 4954
+those of AUTH; servers from before it spell ``AUTH=PLAIN LOGIN``, some beside the other spelling. Lines
 that break the form offer nothing; no server is refused for them.
 """
 
@@ -17,6 +18,7 @@ from eilpost.mail.value import value
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*", re.ASCII)
 _LIMIT = re.compile(r"([A-Za-z0-9\-]+)=([1-9][0-9]{0,5})", re.ASCII)  # RFC 9422 §3
+_OLD_AUTH = re.compile(r"\AAUTH=", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
 _NO_ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
@@ -27,7 +29,7 @@ class Offer:
 
     ``arguments`` has a row for each keyword, in capitals. ``size`` is the biggest message in
     octets; ``rcpt_max``, ``rcpt_domain_max`` and ``mail_max`` are its LIMITS. None means: no limit
-    is known.
+    is known. ``mechanisms`` are those of AUTH, in capitals and in the server's order.
     """
 
     name: str = ""
@@ -37,6 +39,7 @@ class Offer:
     rcpt_max: int | None = None
     rcpt_domain_max: int | None = None
     mail_max: int | None = None
+    mechanisms: tuple[str, ...] = ()
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
@@ -50,7 +53,9 @@ def parse_offer(reply: Reply) -> Offer:
     """The offer in a positive answer to EHLO or LHLO."""
     arguments: dict[str, tuple[str, ...]] = {}
     for line in reply.lines[1:]:
-        keyword, *words = line.split() or [""]
+        keyword, *words = (_OLD_AUTH.sub("AUTH ", line) if "=" in line else line).split() or [""]
+        if keyword.upper() == "AUTH":
+            words = [*dict.fromkeys((*arguments.pop("AUTH", ()), *words))]
         if _KEYWORD.fullmatch(keyword):
             arguments.setdefault(keyword.upper(), tuple(words))
     limits = {
@@ -66,6 +71,7 @@ def parse_offer(reply: Reply) -> Offer:
         rcpt_max=limits.get("RCPTMAX"),
         rcpt_domain_max=limits.get("RCPTDOMAINMAX"),
         mail_max=limits.get("MAILMAX"),
+        mechanisms=tuple(word.upper() for word in arguments.get("AUTH", ())),
     )
 
 

@@ -34,7 +34,7 @@ class RawReply(NamedTuple):
 class ReplyReader:
     """Collects octets and hands out whole replies."""
 
-    __slots__ = ("_buffer", "_code", "_lines", "_octets", "_position")
+    __slots__ = ("_buffer", "_code", "_lines", "_octets", "_position", "longest")
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -42,6 +42,12 @@ class ReplyReader:
         self._code = 0
         self._lines: list[str] = []
         self._octets = 0
+        self.longest = MAX_LINE
+
+    @property
+    def buffered(self) -> int:
+        """Octets received and not yet understood."""
+        return len(self._buffer) - self._position
 
     def feed(self, octets: bytes) -> None:
         """Appends what the peer sent."""
@@ -53,10 +59,10 @@ class ReplyReader:
         buffer = self._buffer
         while True:
             start = self._position
-            end = buffer.find(b"\n", start, start + MAX_LINE) + 1
+            end = buffer.find(b"\n", start, start + self.longest) + 1
             if not end:
-                if len(buffer) - start >= MAX_LINE:
-                    raise RemoteProtocolError(f"a line of a reply is longer than {MAX_LINE} octets")
+                if len(buffer) - start >= self.longest:
+                    raise RemoteProtocolError(f"a line of a reply is longer than {self.longest} octets")
                 return None
             self._position = end
             line, is_last = _parse_line(buffer[start:end])

@@ -12,10 +12,14 @@ from typing import Final
 
 from eilpost.smtp import replies
 from eilpost.smtp.commands import COMMANDS, NOT_OFFERED
+from eilpost.smtp.errors import LocalProtocolError, RemoteProtocolError
 from eilpost.smtp.grammar import SyntaxRefusal
 
 MAX_LINE: Final = 12_288
 """Octets of a line of the exchange without its LF, AUTH's own line included (RFC 4954 §4, F046)."""
+
+MAX_COMMAND: Final = 512
+"""Octets of a command with its CRLF (RFC 5321 §4.5.3.1.4): AUTH as we send it keeps to it."""
 
 CANCEL: Final = b"*"
 EMPTY: Final = b"="
@@ -50,6 +54,29 @@ def decode(line: bytes) -> bytes:
 def encode(octets: bytes) -> bytes:
     """One line of base64, without its CRLF."""
     return binascii.b2a_base64(octets, newline=False)
+
+
+def challenged(lines: tuple[str, ...]) -> bytes:
+    """The octets of a challenge, by the text of its 334; RemoteProtocolError if it is no base64."""
+    try:
+        return decode("".join(lines).strip(" ").encode("ascii"))
+    except (SyntaxRefusal, UnicodeEncodeError):
+        raise RemoteProtocolError("a challenge is no base64") from None
+
+
+def auth(mechanism: str, initial: bytes | None) -> bytes:
+    """The line of AUTH; LocalProtocolError where the initial response makes it too long (see ``fits``)."""
+    line = b"AUTH " + mechanism.encode("ascii")
+    if initial is not None:
+        line += b" " + (encode(initial) or EMPTY)  # RFC 4954 §4: "=" is a response without octets
+    if len(line) + len(b"\r\n") > MAX_COMMAND:
+        raise LocalProtocolError("the initial response is too long for its line: send it when it is asked for")
+    return line + b"\r\n"
+
+
+def fits(mechanism: str, initial: bytes) -> bool:
+    """Whether AUTH may carry this response; if not, it answers the first challenge (RFC 4954 §4)."""
+    return len("AUTH  \r\n") + len(mechanism) + 4 * ((len(initial) + 2) // 3) <= MAX_COMMAND
 
 
 def told(line: bytes) -> bytes:
