@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from eilpost.config.problem import Finding, KeyPath, Severity
-from eilpost.config.schema import KB, MINUTE, Config, Role
+from eilpost.config.schema import CHAIN_NAME, KB, KEY_NAME, MINUTE, Config, Role
 from eilpost.config.values import Endpoint, parse_endpoint
 from eilpost.mail.address import parse_address, to_unicode
+from eilpost.route.urls import parse_smarthost
 
 SMTP_PORT: Final = 25
 RFC_RECIPIENTS: Final = 100  # RFC 5321 §4.5.3.1.8
@@ -24,17 +25,23 @@ RFC_END_TIMEOUT: Final = 10 * MINUTE  # RFC 5321 §4.5.3.2.6
 _WIDE: Final = {4: 8, 6: 19}  # prefix lengths below which a relay network is bigger than anybody's
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 _READABLE_BY_ALL: Final = 0o004
+_FROM_USERS: Final = frozenset({Role.SUBMISSION, Role.SUBMISSIONS})
+_ENCRYPTED: Final = frozenset({Role.SUBMISSIONS})
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class FileFact:
-    """What the loader saw of a file that the configuration names; ``fault`` is what is wrong inside."""
+    """What the loader saw of a file that the configuration names.
+
+    ``fault`` is what is wrong inside, ``warning`` what an operator should know of it.
+    """
 
     exists: bool
     mode: int = 0
     fault: str = ""
+    warning: str = ""
 
 
 def check(config: Config, files: Mapping[str, FileFact]) -> tuple[Finding, ...]:
@@ -109,7 +116,7 @@ def _domains(facts: _Facts) -> Iterator[Finding]:
             what = f"{to_unicode(domain.name)} is domain[{seen[domain.name] + 1}] already"
             yield Finding(("domain", number, "name"), what)
         seen.setdefault(domain.name, number)
-    if not seen and any(listener.role is not Role.SUBMISSION for listener in facts.config.listen):
+    if not seen and any(listener.role not in _FROM_USERS for listener in facts.config.listen):
         yield _warning(("domain",), "there is no [[domain]], so mail for nobody is accepted")
 
 
@@ -164,7 +171,8 @@ def _smarthost(facts: _Facts) -> Iterator[Finding]:
     smarthost = facts.config.relay.smarthost
     if not smarthost:
         return
-    target = parse_endpoint(smarthost.removeprefix("smtp://").removesuffix("/"), SMTP_PORT)
+    next_hop = parse_smarthost(smarthost)
+    target = Endpoint(next_hop.host, next_hop.port)
     for number, listener in enumerate(facts.config.listen):
         if _collide(target, parse_endpoint(listener.address)):
             yield Finding(("relay", "smarthost"), f"leads back to listen[{number + 1}] of this server: a loop")
@@ -211,11 +219,39 @@ def _keys(facts: _Facts) -> Iterator[Finding]:
     if bool(tls.certificate) != bool(tls.key):
         missing = "key" if tls.certificate else "certificate"
         yield Finding(("tls", missing), "is missing; certificate and key come together")
-    for name, path in (("certificate", tls.certificate), ("key", tls.key)):
-        if path and not facts.files[path].exists:
-            yield Finding(("tls", name), f"there is no file {path}")
-    if tls.key and facts.files[tls.key].mode & _READABLE_BY_ALL:
-        yield _warning(("tls", "key"), f"{tls.key} can be read by everybody on this machine; chmod 600 mends it")
+    named: list[tuple[KeyPath, str]] = [(("tls", "certificate"), tls.certificate), (("tls", "key"), tls.key)]
+    for place in tls.directories:
+        named += [(("tls", "directories"), f"{place}/{name}") for name in (CHAIN_NAME, KEY_NAME)]
+    for path, file in named:
+        yield from _inspected(facts, path, file)
+        if file and (file == tls.key or file.endswith(KEY_NAME)) and facts.files[file].mode & _READABLE_BY_ALL:
+            yield _warning(path, f"{file} can be read by everybody on this machine; chmod 600 mends it")
+    yield from _inspected(facts, ("tls", "client_authorities"), tls.client_authorities)
+    yield from _inspected(facts, ("delivery", "authorities"), facts.config.delivery.authorities)
+
+
+def _inspected(facts: _Facts, path: KeyPath, file: str) -> Iterator[Finding]:
+    """What is to be said of a file with keys or certificates."""
+    if not file:
+        return
+    fact = facts.files[file]
+    if not fact.exists:
+        yield Finding(path, f"there is no file {file}")
+    elif fact.fault:
+        yield Finding(path, f"{file} {fact.fault}")
+    elif fact.warning:
+        yield _warning(path, f"{file} {fact.warning}")
+
+
+def _encrypted_roles(facts: _Facts) -> Iterator[Finding]:
+    if facts.config.tls.pairs:
+        return
+    for number, listener in enumerate(facts.config.listen):
+        if listener.role in _ENCRYPTED:
+            yield Finding(
+                ("listen", number, "role"),
+                f"{listener.role.value} is encrypted from the first octet and needs [tls] certificate and key",
+            )
 
 
 def _alias_file(facts: _Facts) -> Iterator[Finding]:
@@ -229,5 +265,5 @@ def _alias_file(facts: _Facts) -> Iterator[Finding]:
 
 RULES: Final[tuple[Callable[[_Facts], Iterator[Finding]], ...]] = (
     _hostname, _data_directory, _listeners, _lmtp_open_to_all, _domains, _delivery, _local_addresses,
-    _relay_networks, _smarthost, _standards, _sizes, _queue, _keys, _alias_file,
+    _relay_networks, _smarthost, _standards, _sizes, _queue, _keys, _encrypted_roles, _alias_file,
 )  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -171,9 +172,49 @@ def _resolver(path: Path | None) -> _Base:
 
 def _look(config: Config) -> dict[str, FileFact]:
     """Facts about the files that the configuration names."""
-    facts = {name: _stat(name) for name in (config.tls.certificate, config.tls.key) if name}
+    facts = _look_at_keys(config)
     aliases = config.aliases.file
     return facts | {aliases: _read_through(aliases)} if aliases else facts
+
+
+def _look_at_keys(config: Config) -> dict[str, FileFact]:
+    """Certificates and keys: that they are there, belong together, and for how long they are good."""
+    tls = config.tls
+    others = (tls.certificate, tls.key, tls.client_authorities, config.delivery.authorities)
+    facts = {name: _stat(name) for name in (*others, *(name for pair in tls.pairs for name in pair)) if name}
+    for certificate, key in tls.pairs:
+        if facts[certificate].exists and facts[key].exists:
+            facts[certificate] = _see(certificate, facts[certificate])
+            if not facts[certificate].fault:
+                facts[key] = replace(facts[key], fault=_mismatch(certificate, key))
+    return facts
+
+
+def _see(certificate: str, fact: FileFact) -> FileFact:
+    from eilpost.trust.certificate import CertificateError, expiry, read
+
+    try:
+        return replace(fact, warning=expiry(read(Path(certificate).read_bytes()), time.time()))
+    except PermissionError:
+        return fact  # whoever runs the server may be allowed
+    except (CertificateError, OSError) as error:
+        return replace(fact, fault=_cause(error))
+
+
+def _mismatch(certificate: str, key: str) -> str:
+    from eilpost.trust.certificate import CertificateError, fits
+
+    try:
+        is_fitting = fits(Path(certificate).read_bytes(), Path(key).read_bytes())
+    except PermissionError:
+        return ""
+    except (CertificateError, OSError) as error:
+        return _cause(error)
+    return "" if is_fitting else f"is not the key of {certificate}"
+
+
+def _cause(error: ValueError | OSError) -> str:
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 def _stat(name: str) -> FileFact:

@@ -11,6 +11,8 @@ from dataclasses import MISSING, dataclass, field
 from enum import Enum
 from typing import Any, Final, NewType
 
+from eilpost.mail.encryption import Encryption
+
 Duration = NewType("Duration", float)
 Size = NewType("Size", int)
 
@@ -75,6 +77,7 @@ class Role(Enum):
 
     MX = "mx"
     SUBMISSION = "submission"
+    SUBMISSIONS = "submissions"
     LMTP = "lmtp"
 
 
@@ -114,7 +117,9 @@ class Listen:
     """One address that mail comes in by; repeat the section for more."""
 
     role: Role = setting(
-        "What comes in here: mx from the Internet, submission from users, lmtp from a local MTA.", example='"mx"'
+        "What comes in here: mx from the Internet, submission from users, submissions the same with TLS from the "
+        "first octet, lmtp from a local MTA.",
+        example='"mx"',
     )
     address: str = setting("host:port, [v6]:port or unix:/path.", example='"0.0.0.0:25"', kind=Kind.LISTENER)
 
@@ -148,9 +153,10 @@ class Relay:
         kind=Kind.NETWORK,
     )
     smarthost: str = setting(
-        "Where all mail for others goes, smtp://host:port; unset: by MX.",
+        "Where all mail for others goes: smtps://host, encrypted from the first octet and verified; smtp://host:port, "
+        "encrypted where it can be, with ?tls=verify, required or off as that says; unset: by MX.",
         "",
-        example='"smtp://relay.example.org:587"',
+        example='"smtp://relay.example.org:587?tls=verify"',
         kind=Kind.SMARTHOST,
     )
 
@@ -260,6 +266,16 @@ class Delivery:
     port: int = setting("The port of other mail servers; another one is for tests.", 25, least=1, most=65_535)
     private_addresses: bool = setting("Whether mail by MX may go to loopback and private addresses.", False)
     prefer_ipv6: bool = setting("Whether IPv6 addresses are tried before IPv4.", True)
+    tls: str = setting(
+        "How mail by MX is encrypted: off; opportunistic where the server can, unverified, else in clear; required, "
+        "unverified; verify.",
+        "opportunistic",
+        choices=tuple(level.value for level in Encryption),
+    )
+    tls_timeout: Duration = setting("How long a server may take for a handshake.", Duration(30.0), unit="duration")
+    authorities: str = setting(
+        "The authorities that servers are verified against, PEM; empty: the system's.", "", kind=Kind.PATH
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,12 +298,38 @@ class Log:
     format: LogFormat = setting("key-value or json.", LogFormat.KEY_VALUE)
 
 
+CHAIN_NAME: Final = "fullchain.pem"
+KEY_NAME: Final = "privkey.pem"
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Keys for encrypted connections."""
+    """Keys for encrypted connections; without them STARTTLS is not offered."""
 
     certificate: str = setting("The certificate chain, PEM.", "", kind=Kind.PATH)
     key: str = setting("The private key, PEM.", "", kind=Kind.PATH)
+    directories: tuple[str, ...] = setting(
+        "Further certificates, each shown to clients that ask for a name in it: directories that hold fullchain.pem "
+        "and privkey.pem, as certbot makes them.",
+        (),
+        example='["/etc/letsencrypt/live/example.net"]',
+        kind=Kind.PATH,
+    )
+    minimum: str = setting("The oldest version of TLS that is spoken: 1.2 or 1.3.", "1.2", choices=("1.2", "1.3"))
+    handshake_deadline: Duration = setting(
+        "How long a client may take for a handshake.", Duration(20.0), unit="duration", least=0.1
+    )
+    client_authorities: str = setting(
+        "The authorities whose certificates users may show, PEM; empty: users are not asked for one.",
+        "",
+        kind=Kind.PATH,
+    )
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The files of each certificate and its key, the first for names that no other has."""
+        further = tuple((f"{place}/{CHAIN_NAME}", f"{place}/{KEY_NAME}") for place in self.directories)
+        return ((self.certificate, self.key), *further) if self.certificate and self.key else further
 
 
 SASL_MECHANISMS: Final = (

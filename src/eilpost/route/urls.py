@@ -1,4 +1,4 @@
-"""How a next hop is written: ``smtp://host:port``, ``lmtp+unix:/path``, ``mx:domain`` (a grammar).
+"""How a next hop is written: ``smtp://host:port?tls=verify``, ``lmtp+unix:/path``, ``mx:domain`` (a grammar).
 
 What operators write into the configuration and into ``queue reroute``, and what lists show: it is
 the text form of ``mail.NextHop``, so ``parse_next_hop(str(hop)) == hop``.
@@ -11,11 +11,15 @@ import re
 from typing import Final
 
 from eilpost.mail.address import AddressError, parse_domain
+from eilpost.mail.encryption import Encryption
 from eilpost.mail.next_hop import Means, NextHop
 
-_DEFAULT_PORT: Final = {Means.SMTP: 25, Means.LMTP: 24}
-_SCHEMES: Final = {"smtp": Means.SMTP, "lmtp": Means.LMTP}
-_URL: Final = re.compile(r"([A-Za-z+]+)://(?:\[([^\[\]]*)\]|([^\[\]:/@]*))(?::([0-9]{1,5}))?/?", re.ASCII)
+_SCHEMES: Final = {"smtp": (Means.SMTP, 25), "smtps": (Means.SMTP, 465), "lmtp": (Means.LMTP, 24)}  # RFC 8314 §7.3
+_IMPLICIT: Final = "smtps"
+_URL: Final = re.compile(
+    r"([A-Za-z+]+)://(?:\[([^\[\]]*)\]|([^\[\]:/@?]*))(?::([0-9]{1,5}))?/?(?:\?tls=([a-z]*))?", re.ASCII
+)
+_LEVELS: Final = {level.value: level for level in Encryption}
 _MAX_SOCKET_PATH: Final = 107  # octets: sun_path of Linux less its NUL
 
 
@@ -50,27 +54,39 @@ def parse_deliver(text: str) -> NextHop:
 
 
 def parse_smarthost(text: str) -> NextHop:
-    """Where all mail for others goes: ``smtp://host:port``."""
+    """Where all mail for others goes: ``smtp://host:port`` or ``smtps://host:port``."""
     hop = parse_next_hop(text)
     if hop.means is not Means.SMTP:
-        raise NextHopError(f"{text!r} is no smarthost; write smtp://host:port")
+        raise NextHopError(f"{text!r} is no smarthost; write smtp://host:port or smtps://host:port")
     return hop
 
 
 def _parse_url(text: str) -> NextHop:
     found = _URL.fullmatch(text)
-    means = _SCHEMES.get(text.partition(":")[0])
-    if means is None:
-        raise NextHopError(f"{text!r} has an unknown scheme; there are smtp://, lmtp:// and lmtp+unix:")
+    scheme = text.partition(":")[0]
+    if scheme not in _SCHEMES:
+        raise NextHopError(f"{text!r} has an unknown scheme; there are smtp://, smtps://, lmtp:// and lmtp+unix:")
     if found is None:
-        raise NextHopError(f"{text!r} is not written as {means.value}://host:port; an IPv6 address stands in brackets")
+        raise NextHopError(f"{text!r} is not written as {scheme}://host:port; an IPv6 address stands in brackets")
+    means, usual = _SCHEMES[scheme]
     host = _ipv6(found[2], text) if found[2] is not None else _host(found[3], text)
-    port = int(found[4]) if found[4] else _DEFAULT_PORT[means]
+    port = int(found[4]) if found[4] else usual
     if not 0 < port < 65536:
         raise NextHopError(f"{text!r} has no port between 1 and 65535")
     if means is Means.LMTP and port == 25:
         raise NextHopError(f"{text!r}: LMTP must not use port 25")  # RFC 2033 §5
-    return NextHop(means, host, port)
+    return NextHop(means, host, port, _level(found[5], scheme, text), scheme == _IMPLICIT)
+
+
+def _level(word: str | None, scheme: str, text: str) -> Encryption | None:
+    if word is None:
+        return None
+    level = _LEVELS.get(word)
+    if level is None:
+        raise NextHopError(f"{text!r} asks for an unknown tls; there are {', '.join(_LEVELS)}")
+    if scheme == _IMPLICIT and not level.is_binding:
+        raise NextHopError(f"{text!r}: {_IMPLICIT}:// is encrypted from the first octet; write tls=verify or required")
+    return level
 
 
 def _ipv6(text: str, whole: str) -> str:

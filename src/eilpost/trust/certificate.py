@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SEQUENCE: Final = 0x30
 _OID: Final = 0x06
+_DAY: Final = 86_400.0
+_SOON: Final = 10  # days; certbot renews thirty days before the end
 
 _HASHES: Final = {
     bytes.fromhex("2a864886f70d010104"): "sha256",  # md5WithRSA: RFC 5929 §4.1 takes SHA-256 for MD5 and SHA-1
@@ -63,6 +65,16 @@ def fits(pem: bytes, key: bytes) -> bool:
     except ValueError:
         raise CertificateError("holds no private key in PEM") from None
     return private.public_key() == _leaf(pem).public_key()
+
+
+def expiry(found: Certificate, now: float) -> str:
+    """What is to be said of a certificate's time, as a clause; empty while it is good for some days (Unix time)."""
+    if now >= found.expires:
+        return "has expired; renew it"
+    if now < found.begins:
+        return "is not valid yet; is this machine's clock right?"
+    days = (found.expires - now) / _DAY
+    return f"expires in {days:.0f} days; renew it" if days < _SOON else ""
 
 
 def end_point(der: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from eilpost.config.load import find, load, load_all
 from eilpost.config.problem import ConfigError
 from eilpost.config.schema import LogFormat, Role
+from eilpost.net.dev_certificate import prepare
 
 MINIMAL = """\
 [server]
@@ -19,6 +21,7 @@ address = "127.0.0.1:2525"
 [[domain]]
 name = "example.test"
 """
+TLS = '[tls]\ncertificate = "certificate.pem"\nkey = "key.pem"\n'
 
 
 def write(directory: Path, text: str) -> Path:
@@ -110,7 +113,7 @@ name = "x"
     endpoint = "host:port, [v6]:port or unix:/path, the port from 0 to 65535"
     assert problems(tmp_path, text) == [
         'eilpost.toml:1: server.hostname: is missing and has no default, such as hostname = "mx.example.org"',
-        'eilpost.toml:3: listen[1].role: expected "mx", "submission" or "lmtp", but found "pop4"',
+        'eilpost.toml:3: listen[1].role: expected "mx", "submission", "submissions" or "lmtp", but found "pop4"',
         f'eilpost.toml:4: listen[1].address: expected {endpoint}, but found "127.0.0.1"',
         'eilpost.toml:6: limits.message_size: expected a size such as "25MB", "256KB" or "1GiB", but found true',
         "eilpost.toml:7: limits.recipients: expected at least 1, but found 0",
@@ -258,9 +261,54 @@ def test_a_broken_alias_file_is_an_error(tmp_path: Path) -> None:
 
 def test_a_key_that_all_may_read_is_warned_of(tmp_path: Path) -> None:
     """A private key readable by everybody loads with a warning that tells the mend."""
-    for name, mode in (("cert.pem", 0o644), ("key.pem", 0o644)):
-        (tmp_path / name).write_text("")
-        (tmp_path / name).chmod(mode)
-    loaded = load_all(write(tmp_path, MINIMAL + '[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n'), {})
-
+    made = prepare(tmp_path, [], time.time())
+    loaded = load_all(write(tmp_path, MINIMAL + TLS), {})
+    assert not loaded.warnings
+    Path(made.pair.key).chmod(0o644)
+    loaded = load_all(write(tmp_path, MINIMAL + TLS), {})
     assert [problem.what.partition("; ")[2] for problem in loaded.warnings] == ["chmod 600 mends it"]
+
+
+def test_a_certificate_about_to_expire_is_warned_of(tmp_path: Path) -> None:
+    """What is nearly or already over is told, and still used."""
+    for age, word in ((390, "expires in 7 days"), (400, "has expired"), (-1, "not valid yet")):
+        directory = tmp_path / str(age)
+        prepare(directory, [], time.time() - age * 86_400)
+        (warning,) = load_all(write(directory, MINIMAL + TLS), {}).warnings
+        assert word in warning.what
+
+
+def test_a_certificate_and_a_foreign_key_are_an_error(tmp_path: Path) -> None:
+    """Files that hold nothing of use, or do not belong together, keep the server from starting."""
+    made, other = prepare(tmp_path, [], time.time()), prepare(tmp_path / "other", [], time.time())
+    file = write(tmp_path, MINIMAL + TLS)
+    for octets, word in ((Path(other.pair.key).read_bytes(), "is not the key of"), (b"", "holds no private key")):
+        Path(made.pair.key).write_bytes(octets)
+        with pytest.raises(ConfigError, match=word):
+            load_all(file, {})
+    Path(made.pair.certificate).write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match="holds no certificate"):
+        load_all(file, {})
+
+
+def test_directories_hold_further_certificates(tmp_path: Path) -> None:
+    """Directories as certbot makes them are looked into like [tls] certificate and key."""
+    further = tmp_path / "live"
+    made = prepare(further, ["example.net"], time.time())
+    prepare(tmp_path, [], time.time())
+    text = MINIMAL + TLS + 'directories = ["live"]\n'
+    with pytest.raises(ConfigError, match=r"there is no file .*live/fullchain\.pem"):
+        load_all(write(tmp_path, text), {})
+    Path(made.pair.certificate).rename(further / "fullchain.pem")
+    Path(made.pair.key).rename(further / "privkey.pem")
+    assert load_all(write(tmp_path, text), {}).config.tls.pairs == (
+        (f"{tmp_path}/certificate.pem", f"{tmp_path}/key.pem"),
+        (f"{further}/fullchain.pem", f"{further}/privkey.pem"),
+    )
+
+
+def test_submissions_needs_a_certificate(tmp_path: Path) -> None:
+    """A listener that is encrypted from the first octet cannot do without."""
+    text = MINIMAL + '[[listen]]\nrole = "submissions"\naddress = "127.0.0.1:2465"\n'
+    with pytest.raises(ConfigError, match=r"needs \[tls\] certificate and key"):
+        load_all(write(tmp_path, text), {})

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eilpost.mail.encryption import Encryption
 from eilpost.mail.next_hop import Means, NextHop
 from eilpost.route.urls import NextHopError, parse_deliver, parse_next_hop, parse_smarthost
 
@@ -17,6 +18,9 @@ HOPS = {
     "smtp://relay.example.test": NextHop(Means.SMTP, "relay.example.test", 25),
     "smtp://192.0.2.1:2525/": NextHop(Means.SMTP, "192.0.2.1", 2525),
     "smtp://[2001:DB8::1]:25": NextHop(Means.SMTP, "2001:db8::1", 25),
+    "smtps://relay.example.test": NextHop(Means.SMTP, "relay.example.test", 465, implicit=True),
+    "smtp://relay.example.test:587?tls=verify": NextHop(Means.SMTP, "relay.example.test", 587, Encryption.VERIFY),
+    "smtps://192.0.2.1?tls=required": NextHop(Means.SMTP, "192.0.2.1", 465, Encryption.REQUIRED, implicit=True),
     "lmtp://localhost": NextHop(Means.LMTP, "localhost", 24),
     "lmtp+unix:/run/dovecot/lmtp": NextHop(Means.LMTP, "/run/dovecot/lmtp"),
 }
@@ -24,7 +28,9 @@ HOPS = {
 REFUSED = {
     "": "no next hop",
     "relay.example.test": "no next hop",
-    "smtps://relay.example.test": "unknown scheme",
+    "smtps://relay.example.test?tls=off": "from the first octet",
+    "smtp://relay.example.test?tls=maybe": "unknown tls",
+    "http://relay.example.test": "unknown scheme",
     "smtp://": "names no host",
     "smtp://anna:secret@relay.example.test": "is not written as smtp://host:port",
     "smtp://2001:db8::1:25": "brackets",
