@@ -69,7 +69,7 @@ def open_maildir(path: str, *, settle: bool) -> Maildir:
     made it and not lived to do so. Once in a process's life is enough.
     """
     made = _make_parents(path) if not os.path.lexists(path) else []
-    root = _open_directory(path, None)
+    root = open_directory(path, None)
     parts: list[int] = []
     try:
         parts += (_open_part(name, root) for name in _PARTS)
@@ -119,14 +119,14 @@ def sync_directory(path: str) -> None:
 
 def _open_part(name: str, root: int) -> int:
     try:
-        return _open_directory(name, root)
+        return open_directory(name, root)
     except FileNotFoundError:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=root)
-        return _open_directory(name, root)
+        return open_directory(name, root)
 
 
-def _open_directory(name: str, root: int | None) -> int:
+def open_directory(name: str, root: int | None) -> int:
     """Opens a directory that is ours and no symbolic link."""
     try:
         descriptor = os.open(name, _DIRECTORY, dir_fd=root)
