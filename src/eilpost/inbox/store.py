@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -338,13 +338,18 @@ class Draft:
         self._position = 0
         self.size = 0
 
-    async def write(self, octets: bytes) -> None:
-        """Adds octets; waits only when a whole block has come together."""
+    def feed(self, octets: bytes) -> Awaitable[None] | None:
+        """Adds octets; something to wait for only when whole blocks have come together."""
         self._pieces.append(octets)
         self.size += len(octets)
         self._waiting += len(octets)
-        if self._waiting >= 2 * BLOCK:
-            await self._flush()
+        return self._flush() if self._waiting >= 2 * BLOCK else None
+
+    async def write(self, octets: bytes) -> None:
+        """As ``feed``, and waits."""
+        waits = self.feed(octets)
+        if waits is not None:
+            await waits
 
     async def commit(self, arrival: Arrival) -> Summary:
         """Keeps the message; returns when it is written."""
