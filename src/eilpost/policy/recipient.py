@@ -33,5 +33,5 @@ def may_relay(client: Client) -> bool:
 
 
 def may_ask(client: Client) -> bool:
-    """Whether VRFY and EXPN get real answers (F111)."""
-    return client.trusted
+    """Whether VRFY and EXPN get real answers: trusted networks and who has logged in (F111)."""
+    return client.trusted or bool(client.account)

@@ -57,12 +57,12 @@ class Inquiry:
             self.journal(Warned("the directory cannot be asked", str(error)))
             return None
 
-    def verify(self, name: str) -> Reply:
-        """VRFY's answer to somebody who may ask (RFC 5321 §3.5.1)."""
+    def verify(self, name: str, *, utf8: bool = False) -> Reply:
+        """VRFY's answer to somebody who may ask (RFC 5321 §3.5.1); ``utf8``: it may go beyond ASCII."""
         meant = self._meant(name)
         answers = [self.recipient(address, NO_RCPT_PARAMETERS).standing for address in meant]
         found = [address for address, standing in zip(meant, answers, strict=True) if standing is Standing.HERE]
-        if not all(address.is_ascii for address in found):
+        if not utf8 and not all(address.is_ascii for address in found):
             return verdicts.BEYOND_ASCII  # RFC 6531 §3.7.4.2; a question mark in it would name another mailbox
         if len(found) == 1:
             return reply(250, "2.1.5", f"<{found[0]}>")
@@ -72,8 +72,8 @@ class Inquiry:
             return verdicts.UNDECIDED
         return verdicts.ELSEWHERE if Standing.ELSEWHERE in answers else verdicts.NO_SUCH_MAILBOX
 
-    def expand(self, name: str) -> Reply:
-        """EXPN's answer to somebody who may ask (RFC 5321 §3.5.2)."""
+    def expand(self, name: str, *, utf8: bool = False) -> Reply:
+        """EXPN's answer to somebody who may ask (RFC 5321 §3.5.2); ``utf8``: it may go beyond ASCII."""
         answers = [(address, self.recipient(address, NO_RCPT_PARAMETERS)) for address in self._meant(name)]
         members = [
             recipient.address
@@ -85,7 +85,7 @@ class Inquiry:
         if not members:
             undecided = any(answer.standing is Standing.UNDECIDED for _, answer in answers)
             return verdicts.UNDECIDED if undecided else verdicts.EMPTY_LIST
-        if not all(member.is_ascii for member in members):
+        if not utf8 and not all(member.is_ascii for member in members):
             return verdicts.BEYOND_ASCII
         return reply(250, "2.1.5", *(f"<{member}>" for member in members))
 

@@ -377,14 +377,14 @@ class Session:
 
     def _on_verify(self, event: Verify) -> None:
         if recipient_policy.may_ask(self.client):
-            self._useless(self._house.inquiry.verify(event.name))
+            self._useless(self._house.inquiry.verify(event.name, utf8=event.smtputf8))
         else:
             self._useless(verdicts.CANNOT_VERIFY)
 
     def _on_expand(self, event: Expand) -> Awaitable[None] | None:
         if not recipient_policy.may_ask(self.client):
             return self._refuse("EXPN", verdicts.NO_EXPANSION)
-        self._useless(self._house.inquiry.expand(event.name))
+        self._useless(self._house.inquiry.expand(event.name, utf8=event.smtputf8))
         return None
 
     def _on_help(self, event: Help) -> None:

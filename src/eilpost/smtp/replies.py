@@ -80,3 +80,19 @@ def encode(answer: Reply, *, enhanced: bool = True) -> bytes:
 def _safe(line: str, room: int) -> str:
     """Replies are printable ASCII, whoever's words they quote (F082)."""
     return (line if line.isascii() and line.isprintable() else _UNSAFE.sub("?", line))[:room]
+
+
+def encode_utf8(answer: Reply) -> bytes:
+    """The octets of a reply to a command with the parameter SMTPUTF8 (RFC 6531 §3.7.4.2)."""
+    head = f"{answer.status} " if answer.status else ""
+    room = MAX_REPLY_LINE - len("250-\r\n") - len(head)
+    lines = [_safe_utf8(line, room) for line in answer.lines] or [b""]
+    marks = ["-"] * (len(lines) - 1) + [" "]
+    return b"".join(b"%d%s%s%s\r\n" % (answer.code, mark.encode(), head.encode(), line)
+                    for mark, line in zip(marks, lines, strict=True))  # fmt: skip
+
+
+def _safe_utf8(line: str, room: int) -> bytes:
+    """Nothing that could end the line or steer a terminal, and no half character at its end."""
+    text = "".join(char if char.isprintable() else "?" for char in line)
+    return text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore").encode()

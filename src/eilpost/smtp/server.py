@@ -173,13 +173,15 @@ class ServerConnection(LoginIntake):
             raise LocalProtocolError("no reply is due")
         octets = replies.encode(reply)
         kind = type(event)
-        if kind is ContentEnd or kind is Auth or kind is AuthResponse:
+        if kind in _MEAN_MORE:
             octets = self._mean_more(event, reply, octets)
         self._move(event, reply)
         return octets
 
     def _mean_more(self, event: Event, reply: Reply, octets: bytes) -> bytes:
         """What a reply to these events is or does beside what every reply is and does."""
+        if isinstance(event, Verify | Expand):
+            return replies.encode_utf8(reply) if event.smtputf8 else octets  # RFC 6531 §3.7.4.2
         if type(event) is not ContentEnd:
             self._authenticated = reply.is_positive
         elif self._settings.dialect is Dialect.LMTP:
@@ -252,6 +254,8 @@ _DATA: Final = Data()
 
 _LAST_IN_GROUP: Final = frozenset({Verb.DATA, Verb.BDAT, Verb.STARTTLS})
 """What follows these on the wire may be no command."""
+
+_MEAN_MORE: Final = frozenset({ContentEnd, Auth, AuthResponse, Verify, Expand})
 
 _CHALLENGE: Final = Reply(334, None, ("",))
 _CANCELLED: Final = AuthResponse(None)

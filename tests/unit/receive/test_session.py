@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from eilpost.config.schema import Limits, Role
+from eilpost.directory.store import Store
 from eilpost.journal import Accepted, CommandRefused, Faulted, SessionClosed, Warned
+from eilpost.mail.address import parse_address
 from eilpost.receive import session as sessions
 from eilpost.smtp.commands import COMMANDS
 from tests.unit.receive.running import (
@@ -305,6 +307,17 @@ async def test_f111_vrfy_and_expn_for_strangers(world: Running) -> None:
     answers = {await caller.say(f"VRFY {name}") for name in ("anna", "anna@example.test", "nobody", "<x@y.example>")}
     assert answers == {"252 2.5.0 Send some mail, we will see"}
     assert (await caller.say("EXPN both")).startswith("502 5.")
+
+
+async def test_vrfy_and_expn_beyond_ascii(world: Running) -> None:
+    """With SMTPUTF8 real answers are UTF-8, RFC 6531 §3.7.4.2; without it they say why they are not."""
+    with Store(world.data) as store:
+        store.add_account(parse_address("jürgen@example.test"), "", 0.0)
+        store.add_alias(parse_address("alle@example.test"), [parse_address("jürgen@example.test")])
+    caller = await world.call(source=TRUSTED)
+    assert await caller.say("VRFY jürgen@example.test SMTPUTF8") == "250 2.1.5 <jürgen@example.test>"
+    assert await caller.say("EXPN alle SMTPUTF8") == "250 2.1.5 <jürgen@example.test>"
+    assert (await caller.say("EXPN alle")).startswith("550 5.6.8 ")
 
 
 async def test_vrfy_and_expn_for_trusted_clients(world: Running) -> None:

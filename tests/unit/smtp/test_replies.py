@@ -70,3 +70,18 @@ def test_parameter_replies_name_the_trouble() -> None:
     """RFC 5321 §4.1.1.11: unknown is 555, a bad value 501."""
     assert str(replies.unknown_parameter("FOO")) == "555 5.5.4 Parameter not known: FOO"
     assert str(replies.bad_parameter("SIZE takes a number")) == "501 5.5.4 SIZE takes a number"
+
+
+def test_a_reply_may_be_utf8_when_the_command_asks_for_it() -> None:
+    """With SMTPUTF8 a reply names mailboxes beyond ASCII, RFC 6531 §3.7.4.2, and still no controls."""
+    answer = reply(250, "2.1.5", "<jürgen@example.test>", "a\x85b\u2028")
+    assert replies.encode_utf8(answer) == "250-2.1.5 <jürgen@example.test>\r\n250 2.1.5 a?b?\r\n".encode()
+
+
+@given(st.text(max_size=600))
+def test_a_reply_in_utf8_is_whole_characters_within_the_line(text: str) -> None:
+    """However long, a line keeps RFC 5321 §4.5.3.1.5's limit and is UTF-8."""
+    octets = replies.encode_utf8(reply(250, "2.1.5", text))
+    assert len(octets) <= replies.MAX_REPLY_LINE
+    assert octets.count(b"\n") == 1
+    octets.decode()
