@@ -15,7 +15,7 @@ COMMON: Final[frozenset[BindingKind]] = frozenset({"tls-exporter", "tls-unique"}
 
 @value(frozen=True, slots=True)
 class NoMechanism:
-    """Why none can be taken, as a sentence."""
+    """Why none can be taken, as a clause."""
 
     reason: str
 
@@ -41,7 +41,7 @@ def choose(
     if wanted.upper() != AUTO.upper():
         return _named(wanted.upper(), names, credentials, private, bool(kinds), certificate)
     if not names:
-        return NoMechanism("The server offers no login.")
+        return NoMechanism("the server offers no login")
     usable = [
         row
         for row in MECHANISMS.values()
@@ -51,10 +51,8 @@ def choose(
         if private or not row.plain_text:
             return row
     if usable:
-        return NoMechanism(
-            f"The server offers only logins that show the secret ({_join(usable)}), and there is no TLS."
-        )
-    return NoMechanism(f"None of the logins that the server offers fits ({', '.join(sorted(names))}).")
+        return NoMechanism(f"without verified TLS the server offers only logins that show the secret ({_join(usable)})")
+    return NoMechanism(f"none of the logins that the server offers fits ({', '.join(sorted(names))})")
 
 
 def _named(
@@ -63,16 +61,16 @@ def _named(
     """A person asked for this one: say what is in its way."""
     row = MECHANISMS.get(wanted)
     if row is None:
-        return NoMechanism(f"{wanted} is no login that we know ({', '.join(MECHANISMS)}).")
+        return NoMechanism(f"{wanted} is no login that we know ({', '.join(MECHANISMS)})")
     if wanted not in names:
         offered = ", ".join(sorted(names)) or "none"
-        return NoMechanism(f"The server does not offer {wanted} (it offers {offered}).")
+        return NoMechanism(f"the server does not offer {wanted} (it offers {offered})")
     if row.binding and not bindings:
-        return NoMechanism(f"{wanted} needs TLS.")
+        return NoMechanism(f"{wanted} needs TLS")
     if not _fits(row, credentials, bindings, certificate):
-        return NoMechanism(f"{wanted} needs {row.wants.value}.")
+        return NoMechanism(f"{wanted} needs {row.wants.value}")
     if row.plain_text and not private:
-        return NoMechanism(f"{wanted} would show the secret to everybody on the way, and there is no TLS.")
+        return NoMechanism(f"{wanted} would show the secret to others than the server: there is no verified TLS")
     return row
 
 

@@ -19,6 +19,7 @@ class Stage(Enum):
     CONNECT = "connecting"
     GREETING = "waiting for the greeting"
     HELLO = "saying hello"
+    LOGIN = "logging in"
     RESET = "resetting the session"
     MAIL = "naming the sender"
     RCPT = "naming the recipients"
@@ -37,6 +38,7 @@ class Cause(Enum):
     TIMEOUT = "timeout"
     DROPPED = "dropped"
     PROTOCOL = "protocol"
+    UNFIT = "unfit"  # both keep to the protocol, and do not come together
 
 
 @value(frozen=True, slots=True)

@@ -42,8 +42,8 @@ def test_the_best_that_both_have(offered: tuple[str, ...], given: dict[str, Any]
     ("offered", "given", "said"),
     [
         ((), {"private": True}, "offers no login"),
-        (("PLAIN", "LOGIN"), {"private": False}, "there is no TLS"),
-        (("PLAIN",), {"private": False, "wanted": "PLAIN"}, "there is no TLS"),
+        (("PLAIN", "LOGIN"), {"private": False}, "without verified TLS"),
+        (("PLAIN",), {"private": False, "wanted": "PLAIN"}, "no verified TLS"),
         (("GSSAPI",), {"private": True}, "GSSAPI"),
         (("PLAIN",), {"private": True, "wanted": "GSSAPI"}, "no login that we know"),
         (("PLAIN",), {"private": True, "wanted": "LOGIN"}, "does not offer LOGIN (it offers PLAIN)"),

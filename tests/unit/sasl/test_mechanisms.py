@@ -199,7 +199,7 @@ def test_a_server_that_asks_for_more(name: str) -> None:
 
 # ------------------------------------------------------------------------------------------------- any user, any text
 
-WIRE_SAFE: Final = st.characters(exclude_categories=["Cs"])
+WIRE_SAFE: Final = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 @pytest.mark.parametrize("name", OF_PASSWORDS)
@@ -208,7 +208,7 @@ WIRE_SAFE: Final = st.characters(exclude_categories=["Cs"])
 def test_any_user_with_any_password(name: str, user: str, password: str) -> None:
     """Whoever can have an account logs in with the right password; all others are refused, and nothing breaks."""
     spelled = user_name(user.encode())
-    possible = spelled is not None and "\0" not in password
+    possible = spelled is not None
     if name.startswith("SCRAM"):
         possible = possible and saslprep(password) is not None and saslprep(user) is not None
         spelled = user_name((saslprep(user) or "").encode()) if possible else None
