@@ -7,17 +7,20 @@ awaited, each wait has its limit (RFC 5321 §4.5.3.2), and whatever breaks becom
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from eilpost.client.login import Channel, Login, LoginHeard, Refusal, Think, bindings_of, logging_in, told
 from eilpost.client.transcript import Tell, Transcript
 from eilpost.mail.next_hop import Host
 from eilpost.net.stream import Stream, connect, connect_unix
 from eilpost.smtp.client import ClientConnection
-from eilpost.smtp.client_events import Answer, ClientEvent, Dismissal, Greeting
+from eilpost.smtp.client_events import Answer, AuthChallenge, AuthDone, ClientEvent, Dismissal, Greeting
 from eilpost.smtp.client_offer import Offer
 from eilpost.smtp.client_results import Answered, Cause, Lost, Stage
 from eilpost.smtp.client_transaction import (
@@ -73,13 +76,14 @@ RFC_TIMEOUTS: Final = Timeouts()
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How we speak: our name, the dialect, patience, our address, and who listens in."""
+    """How we speak: our name, the dialect, patience, our address, who listens in, and as whom we log in."""
 
     hostname: str
     dialect: Dialect = Dialect.SMTP
     timeouts: Timeouts = RFC_TIMEOUTS
     source: str | None = None
     tell: Tell | None = None
+    login: Login | None = None
 
 
 class Broken(Exception):
@@ -171,6 +175,36 @@ class Conversation:
         self._until = until
         return await self._drive(opening(self.machine, hostname))
 
+    async def _log_in(self, login: Login) -> Refusal | None:
+        """Logs in. Proofs are computed in a thread: the server chose how long that lasts."""
+        dialogue = logging_in(self.machine, login, self._channel(), secrets.token_urlsafe(24))
+        heard: LoginHeard = None
+        while True:
+            try:
+                step = dialogue.send(heard)
+            except StopIteration as done:
+                refusal: Refusal | None = done.value
+                return refusal
+            heard = None
+            if isinstance(step, bytes):
+                self._stream.write(step)
+                if self._transcript is not None:
+                    self._transcript.said(told(step), is_content=False)
+            elif isinstance(step, Think):
+                heard = await asyncio.to_thread(step.work)
+            else:
+                heard = await self._hear(step, self._next(step))
+
+    def _channel(self) -> Channel:
+        security = self._stream.tls
+        return Channel(
+            self.host.name,
+            self.host.port,
+            private=security is not None and security.verified,
+            loopback=not self.host.port or is_loopback(self.host.address),
+            bindings=bindings_of(security.bindings) if security is not None else (),
+        )
+
     async def _drive(self, dialogue: Generator[Step, Heard, T], chunks: AsyncIterator[bytes] | None = None) -> T:
         """Runs a dialogue to its end; Broken when the connection or the protocol breaks."""
         heard: Heard = None
@@ -182,7 +216,7 @@ class Conversation:
                 return result
             if isinstance(step, Stage):
                 event = self._next(step)
-                heard = event if isinstance(event, Answer) else await self._hear(step, event)
+                heard = event if isinstance(event, Answer) else _plain(await self._hear(step, event))
             elif isinstance(step, bytes):
                 heard = None
                 if self._say(step):
@@ -224,7 +258,7 @@ class Conversation:
 
     async def _interruption(self) -> Answered:
         """What the server says in the middle of the content."""
-        return Answered(Stage.CONTENT, (await self._hear(Stage.CONTENT, self._next(Stage.CONTENT))).reply)
+        return Answered(Stage.CONTENT, _plain(await self._hear(Stage.CONTENT, self._next(Stage.CONTENT))).reply)
 
     def _next(self, stage: Stage) -> ClientEvent | NeedData:
         try:
@@ -232,7 +266,7 @@ class Conversation:
         except RemoteProtocolError as error:
             raise Broken(Lost(stage, Cause.PROTOCOL, f"the server broke the protocol ({error})")) from None
 
-    async def _hear(self, stage: Stage, event: ClientEvent | NeedData) -> Answer | Greeting:
+    async def _hear(self, stage: Stage, event: ClientEvent | NeedData) -> Answer | Greeting | AuthChallenge | AuthDone:
         """Waits for the server's word, where ``event`` is not it yet."""
         if event is NEED_DATA:  # the limit is for the whole reply, not for each piece of it (F152)
             due = self._loop.time() + self._limits[stage]
@@ -248,7 +282,7 @@ class Conversation:
                 self._transcript.heard(octets)
             self.machine.receive_data(octets)
             event = self._next(stage)
-        if isinstance(event, Answer | Greeting):
+        if isinstance(event, Answer | Greeting | AuthChallenge | AuthDone):
             return event
         if isinstance(event, Dismissal):
             raise Broken(Answered(stage, event.reply))
@@ -270,7 +304,9 @@ async def converse(host: Host, manner: Manner, *, until: float = FOREVER) -> Con
         return Lost(Stage.CONNECT, Cause.UNREACHABLE, f"{host.address}: {_why(error)}")
     conversation = Conversation(host, stream, manner)
     try:
-        refusal = await conversation._open(manner.hostname, until)
+        refusal: Refusal | None = await conversation._open(manner.hostname, until)
+        if refusal is None and manner.login is not None:
+            refusal = await conversation._log_in(manner.login)
     except Broken as broken:
         conversation.abort()
         return broken.result
@@ -281,6 +317,21 @@ async def converse(host: Host, manner: Manner, *, until: float = FOREVER) -> Con
         return conversation
     await conversation.quit()
     return refusal
+
+
+def _plain(event: Answer | Greeting | AuthChallenge | AuthDone) -> Answer | Greeting:
+    """The machine answers AUTH with events of its own, and nothing else with them."""
+    if isinstance(event, AuthChallenge | AuthDone):
+        raise TypeError("no login is going on")
+    return event
+
+
+def is_loopback(address: str) -> bool:
+    """Whether octets sent there stay on this machine."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _why(error: OSError) -> str:
