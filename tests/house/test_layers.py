@@ -14,7 +14,7 @@ LAYERS: Final = (
     ("system",),
     ("control",),
     ("queue", "inbox"),
-    ("receive", "deliver", "retrieve"),
+    ("receive", "deliver", "retrieve", "compat"),
     ("client", "server"),
     ("net", "spool", "maildrop", "directory", "config", "logs"),
     ("policy", "route", "report"),

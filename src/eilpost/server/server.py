@@ -13,28 +13,19 @@ from typing import Final, Self
 
 from eilpost.net.listen import Listener, bind_tcp, bind_unix
 from eilpost.net.stream import Stream
-from eilpost.sasl.mechanisms import offer
 from eilpost.server import answers
 from eilpost.server.handler import Handler
 from eilpost.server.limits import Deadlines, Limits
 from eilpost.server.session import Session
-from eilpost.server.terms import Terms
+from eilpost.server.terms import make_terms
 from eilpost.server.transcript import MOST
 from eilpost.smtp import replies
 from eilpost.smtp.commands import Dialect
 from eilpost.smtp.extensions import STANDARD
-from eilpost.smtp.server import ServerSettings
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_DEADLINES: Final = Deadlines()
-DEFAULT_MECHANISMS: Final = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
 _REFUSAL_DEADLINE: Final = 5.0
-
-
-def _offered(extensions: frozenset[str], *, starttls: bool, auth: bool) -> frozenset[str]:
-    """AUTH is understood where it is offered only over TLS, so that its refusal can say so."""
-    more = {keyword for keyword, wanted in (("STARTTLS", starttls), ("AUTH", auth)) if wanted}
-    return (extensions - {"STARTTLS", "AUTH"}) | more
 
 
 class Server:
@@ -76,44 +67,30 @@ class Server:
         transcript: bool | int = False,
         grace: float = 5.0,
     ) -> None:
-        name = hostname or socket.gethostname()
-        protocol = "LMTP" if dialect is Dialect.LMTP else "ESMTP"
-        enabled = (DEFAULT_MECHANISMS if accounts else ()) if mechanisms is None else mechanisms
-
-        def settings(*, secured: bool) -> ServerSettings:
-            return ServerSettings(
-                dialect=dialect,
-                extensions=_offered(extensions, starttls=tls is not None and not secured, auth=bool(enabled)),
-                message_size=limits.message_size,
-                line=limits.line,
-                typed=typed,
-                mechanisms=offer(enabled, secured=secured, plain_text=plain_text, bindings=secured),
-            )
-
-        self._terms = Terms(
-            hostname=name,
-            banner=f"{name} {banner or f'{protocol} Eilpost'}",
-            settings=settings(secured=implicit_tls),
-            secured=settings(secured=True),
-            limits=limits,
-            deadlines=deadlines,
+        self._terms = make_terms(
+            hostname or socket.gethostname(),
+            banner,
+            dialect,
+            extensions=extensions,
+            typed=typed,
             tls=tls,
             implicit_tls=implicit_tls,
             tls_required=tls_required,
+            accounts=accounts,
+            mechanisms=mechanisms,
+            plain_text=plain_text,
             login_required=login_required,
-            mechanisms=enabled,
-            accounts=accounts or {},
+            limits=limits,
+            deadlines=deadlines,
             transcript=MOST if transcript is True else int(transcript),
         )
-        self._implicit = tls if implicit_tls else None
         self._handler = handler if handler is not None else Handler()
         self._host, self._asked_port, self._unix, self._unix_mode = host, port, unix, unix_mode
-        self._grace = grace
+        self._grace, self._implicit = grace, tls if implicit_tls else None
         self._listener: Listener | None = None
-        self._port = 0
+        self._port = self._count = 0
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._by_peer: dict[str, int] = {}
-        self._count = 0
         self._closed: asyncio.Event | None = None
 
     # --- beginning and end

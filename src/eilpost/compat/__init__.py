@@ -1,0 +1,1 @@
+"""Other libraries' interfaces over ours, for programs that move over (deeds)."""
