@@ -1,0 +1,1 @@
+"""The face of the inbox: its API and its pages (deeds; grammars)."""
