@@ -37,7 +37,7 @@ class SessionOpened:
 
 @value(frozen=True, slots=True)
 class SessionClosed:
-    """A connection ended; ``reason`` is one of quit, disconnected, deadline, refused, shutdown."""
+    """A connection ended; ``reason`` is one of quit, disconnected, deadline, handshake, refused, shutdown."""
 
     event: ClassVar[str] = "session-closed"
     level: ClassVar[Level] = Level.DEBUG
@@ -46,6 +46,31 @@ class SessionClosed:
     reason: str
     accepted: int
     seconds: float
+
+
+@value(frozen=True, slots=True)
+class SessionSecured:
+    """A peer and we speak TLS now; ``names`` are those of a certificate it showed, if it was checked."""
+
+    event: ClassVar[str] = "session-secured"
+    level: ClassVar[Level] = Level.DEBUG
+    session: str
+    peer: str
+    version: str
+    cipher: str
+    names: str = ""
+
+
+@value(frozen=True, slots=True)
+class HandshakeFailed:
+    """There is no TLS with a peer: ``session`` is that of a client, empty where the peer is a server."""
+
+    event: ClassVar[str] = "handshake-failed"
+    level: ClassVar[Level] = Level.INFO
+    session: str
+    role: str
+    peer: str
+    why: str
 
 
 @value(frozen=True, slots=True)
@@ -94,6 +119,33 @@ class LoginFailed:
 
 
 @value(frozen=True, slots=True)
+class MailboxRead:
+    """A POP3 session with a mailbox is over; ``octets`` are those of the ``retrieved`` messages."""
+
+    event: ClassVar[str] = "mailbox-read"
+    level: ClassVar[Level] = Level.INFO
+    session: str
+    peer: str
+    account: str
+    messages: int
+    retrieved: int
+    octets: int
+    deleted: int
+
+
+@value(frozen=True, slots=True)
+class RelayOpened:
+    """SMTP-after-POP: this address may send as this account for so many seconds."""
+
+    event: ClassVar[str] = "relay-opened"
+    level: ClassVar[Level] = Level.INFO
+    session: str
+    peer: str
+    account: str
+    seconds: float
+
+
+@value(frozen=True, slots=True)
 class Accepted:
     """A message is durable here and was, or will be, acknowledged."""
 
@@ -109,6 +161,7 @@ class Accepted:
     size: int
     message_id: str = ""
     account: str = ""
+    tls: str = ""
 
 
 @value(frozen=True, slots=True)
@@ -244,14 +297,15 @@ class LinesLost:
 
 
 Event = (
-    SessionOpened | SessionClosed | CommandRefused | LoggedIn | LoginFailed | Accepted | Attempted | Reported
+    SessionOpened | SessionSecured | HandshakeFailed | SessionClosed | CommandRefused | LoggedIn | LoginFailed | MailboxRead | RelayOpened
+    | Accepted | Attempted | Reported
     | ReportOmitted | Removed | SetAside | Operated | DestinationChanged | IntakeChanged | SystemChanged | Warned
     | Faulted | LinesLost
 )  # fmt: skip
 
 EVENTS: Final[tuple[type[Event], ...]] = (
-    SessionOpened, SessionClosed, CommandRefused, LoggedIn, LoginFailed, Accepted, Attempted, Reported, ReportOmitted,
-    Removed, SetAside, Operated, DestinationChanged, IntakeChanged, SystemChanged, Warned, Faulted,
+    SessionOpened, SessionSecured, HandshakeFailed, SessionClosed, CommandRefused, LoggedIn, LoginFailed, MailboxRead, RelayOpened, Accepted,
+    Attempted, Reported, ReportOmitted, Removed, SetAside, Operated, DestinationChanged, IntakeChanged, SystemChanged, Warned, Faulted,
     LinesLost,
 )  # fmt: skip
 

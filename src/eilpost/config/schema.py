@@ -79,6 +79,13 @@ class Role(Enum):
     SUBMISSION = "submission"
     SUBMISSIONS = "submissions"
     LMTP = "lmtp"
+    POP3 = "pop3"
+    POP3S = "pop3s"
+
+    @property
+    def is_pop3(self) -> bool:
+        """Mail is fetched there, and none comes in."""
+        return self is Role.POP3 or self is Role.POP3S
 
 
 class LogFormat(Enum):
@@ -118,7 +125,7 @@ class Listen:
 
     role: Role = setting(
         "What comes in here: mx from the Internet, submission from users, submissions the same with TLS from the "
-        "first octet, lmtp from a local MTA.",
+        "first octet, lmtp from a local MTA; pop3 and pop3s are where users fetch theirs.",
         example='"mx"',
     )
     address: str = setting("host:port, [v6]:port or unix:/path.", example='"0.0.0.0:25"', kind=Kind.LISTENER)
@@ -342,6 +349,36 @@ DIRECTORY_KINDS: Final = ("store", "passwd", "sql", "dovecot")
 
 
 @dataclass(frozen=True, slots=True)
+class Pop3:
+    """How mail is fetched from here."""
+
+    idle: Duration = setting(
+        "How long a session may do nothing before it ends; RFC 1939 wants at least 10 minutes.",
+        Duration(10 * MINUTE),
+        unit="duration",
+        least=1,
+    )
+    login_delay: Duration = setting(
+        "How long an account waits between two logins; 0: not at all.", Duration(0.0), unit="duration"
+    )
+    apop: bool = setting(
+        "Whether APOP is offered; it rests on MD5, and needs accounts that keep their password in plain text.",
+        False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAfterPop:
+    """Relaying without a login, for an address that has just fetched mail: the way of the 1990s."""
+
+    enabled: bool = setting(
+        "Whether a POP3 login opens relaying for its client's address; everybody behind that address is let in.", False
+    )
+    window: Duration = setting("For how long.", Duration(15 * MINUTE), unit="duration", least=1)
+    tls_only: bool = setting("Whether only logins over TLS do.", True)
+
+
+@dataclass(frozen=True, slots=True)
 class Auth:
     """How users log in, and what that allows."""
 
@@ -439,6 +476,8 @@ class Config:
     spool: Spool = field(default_factory=Spool)
     log: Log = field(default_factory=Log)
     tls: Tls = field(default_factory=Tls)
+    pop3: Pop3 = field(default_factory=Pop3)
+    smtp_after_pop: SmtpAfterPop = field(default_factory=SmtpAfterPop)
     auth: Auth = field(default_factory=Auth)
     directory: Directory = field(default_factory=Directory)
     sender: tuple[Sender, ...] = ()
