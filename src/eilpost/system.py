@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from eilpost.config.problem import ConfigError
-from eilpost.config.schema import Config, Listen, Role
+from eilpost.config.schema import Config, Limits, Listen, Role
 from eilpost.config.values import Endpoint, parse_endpoint
 from eilpost.control.channel import Channel
 from eilpost.control.desk import Desk
@@ -30,7 +30,10 @@ from eilpost.deliver.lmtp import Lmtp
 from eilpost.deliver.local import Local
 from eilpost.deliver.relay import Relay
 from eilpost.directory.alias_file import AliasFile
+from eilpost.directory.authenticator import Authenticator
 from eilpost.directory.lookup import Directory
+from eilpost.directory.open_sources import open_sources
+from eilpost.directory.source import SourceError
 from eilpost.directory.store import DirectoryError
 from eilpost.journal import Journal, SystemChanged, Warned
 from eilpost.mail.address import Address
@@ -42,11 +45,15 @@ from eilpost.net import daemon, listen
 from eilpost.net.clock import SystemClock
 from eilpost.net.dns import Resolver
 from eilpost.net.hosts import Hosts
+from eilpost.net.tls import KeyPair, Keys, KeysError, Lock
 from eilpost.policy.peer import fitting, parse_networks
 from eilpost.queue.manager import Manager
+from eilpost.receive.authenticate import Logins
 from eilpost.receive.house import BLOCK, House, Ways
 from eilpost.receive.inquiry import Inquiry
+from eilpost.receive.ownership import ownership
 from eilpost.receive.reception import Reception
+from eilpost.receive.roles import ROLES
 from eilpost.route import choose, expand, mx
 from eilpost.spool.contract import Entry, SpoolError, State
 from eilpost.spool.sqlite import SqliteSpool
@@ -112,17 +119,20 @@ class System:
         self._journal = journal
         self._stop = asyncio.Event()
         self._routes = choose.routes(config.domain, config.relay)
+        self._keys = self._open_keys(config)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serves until ``stop`` is called. SpoolError, DirectoryError when it cannot begin."""
         self._journal(SystemChanged("starting"))
         data = Path(self._config.server.data)
         self._directory = self._open_directory(self._config)
+        self._sources = open_sources(self._config, self._config.server.data)
         spool = await SqliteSpool.open(data / "spool", settings=self._config.spool, journal=self._journal)
         try:
             await self._serve(spool, data, on_ready)
         finally:
             await spool.close()
+            self._sources.close()
             self._directory.close()
             self._journal(SystemChanged("stopped"))
 
@@ -138,7 +148,8 @@ class System:
         await manager.start()
         await channel.start()
         for door in self._doors:
-            await door.listener.start(self._reception.door(door.role))
+            tls = self._keys.asking if self._keys is not None and ROLES[door.role].implicit else None
+            await door.listener.start(self._reception.door(door.role), tls)
         self._journal(SystemChanged("ready", ", ".join(f"{d.role.value} {d.listener.address}" for d in self._doors)))
         on_ready()
         await self._stop.wait()
@@ -161,16 +172,20 @@ class System:
         try:
             config = self._reread()
             directory = self._open_directory(config)
-        except (ConfigError, DirectoryError, OSError) as error:
+            sources = open_sources(config, self._config.server.data)
+            self._reload_keys(config)
+        except (ConfigError, DirectoryError, SourceError, KeysError, OSError) as error:
             self._journal(Warned("the new configuration is not used", str(error).replace("\n", "; ")))
             raise
         self._warn_of_restart(config)
         self._directory.close()
         self._directory = directory
+        before, self._sources = self._sources, sources
         self._routes = choose.routes(config.domain, config.relay)
-        self._reception.reload(
-            fitting(config.limits, self._files), parse_networks(config.relay.networks), self._inquiry(config)
-        )
+        limits = fitting(config.limits, self._files)
+        logins = self._logins(config, limits)
+        self._reception.reload(limits, parse_networks(config.relay.networks), self._inquiry(config), logins)
+        before.close()
         self._journal(SystemChanged("reloaded"))
 
     async def _reload_for_operator(self) -> None:
@@ -191,6 +206,17 @@ class System:
 
     # --- the rooms
 
+    def _open_keys(self, config: Config) -> Keys | None:
+        if not config.tls.pairs:
+            return None
+        return Keys(_lock(config), lambda why: self._journal(Warned("certificate", why)))
+
+    def _reload_keys(self, config: Config) -> None:
+        if self._keys is not None and config.tls.pairs:
+            self._keys.reload(_lock(config))
+        elif self._keys is not None or config.tls.pairs:
+            self._journal(Warned("restart needed", "[tls] came or went, and counts from the next start"))
+
     def _open_directory(self, config: Config) -> Directory:
         aliases = None
         if config.aliases.file:
@@ -203,6 +229,13 @@ class System:
             lambda address: self._directory.known(address),
             self._journal,
         )
+
+    def _logins(self, config: Config, limits: Limits) -> Logins:
+        """Logins begin anew with each configuration: what was remembered and counted by the old rules is forgotten."""
+        authenticator = Authenticator(self._sources.sources, config.auth, self._journal)
+        granted = ownership(config.sender, config.aliases.delimiter)
+        keys = self._sources.sources.finder is not None
+        return Logins(config.auth, limits, config.server.hostname, authenticator, granted, keys=keys, starttls=self._keys is not None)
 
     def _open_reception(self, spool: SqliteSpool, manager: Manager, resolver: Resolver) -> Reception:
         config = self._config
@@ -220,7 +253,16 @@ class System:
         inline = max(config.spool.inline, BLOCK)
         ways = Ways(spool, manager.waits_until, accept, daemon.user_name, look_up, inline)
         limits = fitting(config.limits, self._files)
-        house = House(config.server.hostname, limits, self._inquiry(config), ways, self._journal)
+        house = House(
+            config.server.hostname,
+            limits,
+            self._inquiry(config),
+            self._logins(config, limits),
+            ways,
+            self._journal,
+            self._keys,
+            config.tls.handshake_deadline,
+        )
         return Reception(house, parse_networks(config.relay.networks))
 
     def _agents(self, resolver: Resolver, data: Path) -> dict[Means, Agent]:
@@ -253,6 +295,12 @@ def _ourselves(config: Config) -> mx.Self:
     own = [_mx_endpoint(row) for row in config.listen if row.role is Role.MX]
     addresses = {end.host for end in own if end.port == config.delivery.port and end.host not in ("0.0.0.0", "::", "")}
     return mx.Self(frozenset({config.server.hostname.lower()}), frozenset(addresses))
+
+
+def _lock(config: Config) -> Lock:
+    """What our handshakes follow."""
+    pairs = tuple(KeyPair(certificate, key) for certificate, key in config.tls.pairs)
+    return Lock(pairs, config.tls.minimum, config.tls.client_authorities)
 
 
 def _mx_endpoint(row: Listen) -> Endpoint:

@@ -1,6 +1,7 @@
 """Trace fields: where a message has been, written and read (a grammar).
 
-``Received`` by RFC 5321 §4.4 with the protocol's name by RFC 3848 and RFC 6531 §4.3, ``Return-Path``
+``Received`` by RFC 5321 §4.4 with the protocol's name by RFC 3848 and RFC 6531 §4.3 and the cipher's by
+RFC 8314 §7.4, ``Return-Path``
 by RFC 5321 §4.4, ``Delivered-To`` by RFC 9228. Names that a peer gave itself are cut to an alphabet
 that can neither end a field nor open a comment (F095).
 """
@@ -11,6 +12,7 @@ import re
 from typing import Final
 
 from eilpost.mail.address import Address
+from eilpost.mail.encryption import Security
 from eilpost.mail.envelope import ReversePath
 from eilpost.mail.value import value
 from eilpost.message.header import Header, Span
@@ -19,6 +21,7 @@ _MAX_NAME: Final = 255
 _WIDTH: Final = 78  # RFC 5322 §2.1.1
 _FOLD: Final = "\r\n\t"
 _SAFE: Final = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
+_CIPHER: Final = re.compile(r"((?:EC)?DHE-(?:RSA|ECDSA))-(AES128|AES256|CHACHA20)(-GCM|-POLY1305)?(-SHA[0-9]*)?")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.\-_:\[\]]")
 
 
@@ -40,6 +43,7 @@ class Hop:
     name: str = ""
     via: str = ""
     recipient: Address | None = None
+    security: Security | None = None
 
 
 def protocol(*, extended: bool, lmtp: bool = False, tls: bool = False, login: bool = False, utf8: bool = False) -> str:
@@ -59,9 +63,15 @@ def received(hop: Hop) -> bytes:
         source += (" " if len(source) + len(info) < _WIDTH - 10 else _FOLD) + info
     via = f" via {safe(hop.via)}" if hop.via else ""
     line = f"\tby {hop.by}{via} with {hop.protocol} id {hop.id}"
-    clause = _for(hop)
-    room = len(clause or line) + len(hop.date) < _WIDTH - 1
+    clause = _for(hop) + _tls(hop)
+    last = (clause or line).rpartition("\r\n")[2]
+    room = len(last) + len(hop.date) < _WIDTH - 1
     return f"Received: {source}\r\n{line}{clause};{' ' if room else _FOLD}{hop.date}\r\n".encode()
+
+
+def authenticated(account: str) -> bytes:
+    """The account behind a message, with its line end; nothing where ASCII cannot say it."""
+    return f"X-Authenticated: {account}\r\n".encode() if account.isascii() and account.isprintable() else b""
 
 
 def _for(hop: Hop) -> str:
@@ -69,6 +79,24 @@ def _for(hop: Hop) -> str:
     if hop.recipient is None or not (hop.recipient.is_ascii or hop.protocol.startswith("UTF8")):
         return ""
     return f"\r\n\tfor <{hop.recipient}>"
+
+
+def _tls(hop: Hop) -> str:
+    """The ``tls`` clause, with the cipher's registered name (RFC 8314 §7.4), and the version for people."""
+    if hop.security is None:
+        return ""
+    return f"\r\n\ttls {cipher_name(hop.security.cipher)} ({safe(hop.security.version)})"
+
+
+def cipher_name(openssl: str) -> str:
+    """The registered name of a cipher that OpenSSL calls so: that of TLS 1.3 is one already."""
+    found = _CIPHER.fullmatch(openssl)
+    if found is None:
+        return safe(openssl)
+    exchange, cipher, mode, mac = found[1].replace("-", "_"), found[2], found[3] or "-CBC", found[4] or "-SHA256"
+    if cipher == "CHACHA20":
+        return f"TLS_{exchange}_WITH_CHACHA20_POLY1305_SHA256"
+    return f"TLS_{exchange}_WITH_AES_{cipher[3:]}_{mode[1:]}_{mac[1:]}"
 
 
 def safe(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eilpost.config.schema import Limits, Role
+from eilpost.config.schema import Limits
 from eilpost.mail.reply import Reply
 from eilpost.policy import verdicts
-from eilpost.policy.facts import Client, ContentFacts
+from eilpost.policy.facts import FROM_USERS, Client, ContentFacts
 
 
 def judge(client: Client, limits: Limits, facts: ContentFacts) -> Reply:
@@ -14,7 +14,7 @@ def judge(client: Client, limits: Limits, facts: ContentFacts) -> Reply:
         return verdicts.HEADER_TOO_BIG  # F085
     if facts.hops > limits.hops:
         return verdicts.LOOPING  # RFC 5321 §6.3, F160
-    if client.role is Role.SUBMISSION:
+    if client.role in FROM_USERS:
         if facts.troubles:
             return verdicts.bad_author(facts.troubles[0])  # F094
         if facts.header_8bit and not facts.smtputf8:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from eilpost.config.schema import Role
 from eilpost.mail.value import value
+
+FROM_USERS: Final = frozenset({Role.SUBMISSION, Role.SUBMISSIONS})
+"""The roles of listeners that new mail comes in by."""
 
 
 @value(frozen=True, slots=True)
@@ -13,7 +17,8 @@ class Client:
     """Who is connected. ``key`` names everybody who shares this client's limits.
 
     ``address`` is canonical, empty on a Unix socket; ``trusted`` clients may relay and are free of
-    the limits per client; ``account`` is the user behind a local socket, or who has logged in.
+    the limits per client; ``account`` is the user behind a local socket, or who has logged in:
+    then ``logged_in`` holds, and they may relay, as themselves.
     """
 
     role: Role
@@ -21,6 +26,7 @@ class Client:
     key: str
     trusted: bool
     account: str = ""
+    logged_in: bool = False
 
 
 class Standing(Enum):

@@ -29,7 +29,7 @@ def judge(client: Client, limits: Limits, standing: Standing, *, recipients: int
 
 def may_relay(client: Client) -> bool:
     """Whether this client may send to others' domains; LMTP delivers here and nowhere else."""
-    return client.trusted and client.role is not Role.LMTP
+    return (client.trusted or client.logged_in) and client.role is not Role.LMTP
 
 
 def may_ask(client: Client) -> bool:

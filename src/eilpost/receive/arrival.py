@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from eilpost.journal import Accepted
+from eilpost.mail.encryption import Security
 from eilpost.mail.reply import Reply
 from eilpost.mail.status import status
 from eilpost.message import submission, trace
 from eilpost.message.header import Header
 from eilpost.policy import content as content_policy
+from eilpost.policy import sender as sender_policy
 from eilpost.policy.facts import Client
 from eilpost.receive.house import House
 from eilpost.receive.roles import RoleRow
@@ -36,6 +38,7 @@ class Guest:
     client: Client
     helo: str = ""
     extended: bool = False
+    security: Security | None = None
     name: asyncio.Task[str] | None = None
 
     @property
@@ -65,6 +68,11 @@ async def take_in(house: House, guest: Guest, transaction: Transaction, size: in
     verdict = content_policy.judge(guest.client, house.limits, transaction.facts(size))
     if not verdict.is_positive:
         return verdict
+    if guest.client.logged_in and house.logins.rules.own_addresses:
+        owns = house.logins.ownership.owns_author(guest.client.account, header, house.inquiry)
+        verdict = sender_policy.author(owns)
+        if not verdict.is_positive:
+            return verdict
     draft, repairs = transaction.draft, transaction.repairs
     assert draft is not None
     now = time.time()
@@ -77,7 +85,7 @@ async def take_in(house: House, guest: Guest, transaction: Transaction, size: in
         account=guest.client.account,
         session=guest.session,
         message_id=_message_id(header) or repairs.message_id,
-        prefix=trace.received(_hop(house, guest, transaction, draft.id, now)) + repairs.prefix,
+        prefix=trace.received(_hop(house, guest, transaction, draft.id, now)) + _mark(house, guest) + repairs.prefix,
         claim=due is None,
         due=due,
     )
@@ -96,13 +104,22 @@ def _hop(house: House, guest: Guest, transaction: Transaction, id: str, now: flo
         protocol=trace.protocol(
             extended=guest.extended,
             lmtp=guest.role.dialect is Dialect.LMTP,
+            tls=guest.security is not None,
+            login=guest.client.logged_in,
             utf8=transaction.parameters.smtputf8,
         ),
         id=id,
         date=house.date(now),
         name=guest.verified_name,
+        security=guest.security,
         recipient=(single.given or single.address) if single is not None else None,
     )
+
+
+def _mark(house: House, guest: Guest) -> bytes:
+    """Who sent it, where the operator wants everybody to read it."""
+    client = guest.client
+    return trace.authenticated(client.account) if client.logged_in and house.logins.rules.x_authenticated else b""
 
 
 def _message_id(header: Header) -> str:
@@ -124,5 +141,6 @@ def _note(house: House, guest: Guest, entry: Entry, size: int) -> None:
             size,
             message.message_id,
             message.account,
+            str(guest.security) if guest.security is not None else "",
         )
     )

@@ -13,9 +13,11 @@ from eilpost.journal import Journal
 from eilpost.mail.envelope import Recipient
 from eilpost.mail.value import value
 from eilpost.message import dates
+from eilpost.net.tls import Keys
 from eilpost.policy import peer as peers
 from eilpost.policy import rates
 from eilpost.policy.facts import Client
+from eilpost.receive.authenticate import Logins
 from eilpost.receive.inquiry import Inquiry
 from eilpost.spool.contract import Entry, Spool
 
@@ -45,7 +47,10 @@ class Ways:
 
 
 class House:
-    """The one everybody is a guest of. ``guests`` counts them; ``stopping`` ends their stay."""
+    """The one everybody is a guest of. ``guests`` counts them; ``stopping`` ends their stay.
+
+    ``keys`` is None where nothing can be encrypted; ``handshake`` is how many seconds one may take.
+    """
 
     __slots__ = (
         "_date",
@@ -53,20 +58,36 @@ class House:
         "_rates",
         "_second",
         "guests",
+        "handshake",
         "hostname",
         "inquiry",
         "journal",
+        "keys",
         "limits",
+        "logins",
         "stopping",
         "ways",
     )
 
-    def __init__(self, hostname: str, limits: Limits, inquiry: Inquiry, ways: Ways, journal: Journal) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        limits: Limits,
+        inquiry: Inquiry,
+        logins: Logins,
+        ways: Ways,
+        journal: Journal,
+        keys: Keys | None = None,
+        handshake: float = 20.0,
+    ) -> None:
         self.hostname = hostname
         self.limits = limits
         self.inquiry = inquiry
+        self.logins = logins
         self.ways = ways
         self.journal = journal
+        self.keys = keys
+        self.handshake = handshake
         self.guests = 0
         self.stopping = False
         self._rates: OrderedDict[str, float] = OrderedDict()

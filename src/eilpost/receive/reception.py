@@ -16,9 +16,10 @@ from eilpost.net.stream import Stream
 from eilpost.policy import peer as peers
 from eilpost.policy import verdicts
 from eilpost.policy.facts import Client
+from eilpost.receive.authenticate import Logins
 from eilpost.receive.house import House
 from eilpost.receive.inquiry import Inquiry
-from eilpost.receive.roles import ROLES, RoleRow, server_settings
+from eilpost.receive.roles import ROLES, RoleRow
 from eilpost.receive.session import Session
 from eilpost.smtp import replies
 
@@ -31,7 +32,6 @@ class Reception:
     def __init__(self, house: House, networks: tuple[peers.Network, ...]) -> None:
         self._house = house
         self._networks = networks
-        self._settings = {role: server_settings(row, house.limits) for role, row in ROLES.items()}
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._by_client: dict[str, int] = {}
         self._ids = count(1)
@@ -48,11 +48,10 @@ class Reception:
 
         return connected
 
-    def reload(self, limits: Limits, networks: tuple[peers.Network, ...], inquiry: Inquiry) -> None:
+    def reload(self, limits: Limits, networks: tuple[peers.Network, ...], inquiry: Inquiry, logins: Logins) -> None:
         """New rules, for the sessions to come and the open ones' next commands."""
-        self._house.limits, self._house.inquiry = limits, inquiry
+        self._house.limits, self._house.inquiry, self._house.logins = limits, inquiry, logins
         self._networks = networks
-        self._settings.update({role: server_settings(row, limits) for role, row in ROLES.items()})
 
     def _connected(self, row: RoleRow, stream: Stream) -> None:
         client = self._client(row.role, stream)
@@ -64,12 +63,15 @@ class Reception:
         if self._house.stopping:
             refusal = verdicts.STOPPING
         if refusal is not None:
-            self._turn_away(stream, refusal)
+            if row.implicit:
+                stream.abort()  # no handshake for those who are not let in, and no word would be understood
+            else:
+                self._turn_away(stream, refusal)
             return
         self._by_client[client.key] = of_client
         self._house.guests += 1
         id = f"{self._base}.{next(self._ids):x}"
-        session = Session(self._house, row, self._settings[row.role], client, stream, id)
+        session = Session(self._house, row, client, stream, id)
         task = asyncio.get_running_loop().create_task(session.run())
         self._sessions[session] = task
         task.add_done_callback(lambda _: self._left(session))

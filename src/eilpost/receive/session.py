@@ -9,23 +9,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from eilpost.journal import CommandRefused, Faulted, SessionClosed, SessionOpened
+from eilpost.journal import CommandRefused, Faulted, HandshakeFailed, SessionClosed, SessionOpened, SessionSecured
+from eilpost.mail.encryption import Security
+from eilpost.mail.envelope import ReversePath
 from eilpost.mail.reply import Reply, reply
-from eilpost.net.stream import DeadlineExpired, Stream
+from eilpost.net.stream import DeadlineExpired, Stream, TlsError
+from eilpost.policy import login as login_policy
 from eilpost.policy import recipient as recipient_policy
 from eilpost.policy import sender as sender_policy
 from eilpost.policy import verdicts
 from eilpost.policy.facts import Client
 from eilpost.policy.peer import Conduct, conduct
 from eilpost.receive.arrival import Guest, mending, take_in
+from eilpost.receive.authenticate import Login
 from eilpost.receive.house import House
 from eilpost.receive.roles import RoleRow
 from eilpost.receive.transaction import Transaction
+from eilpost.sasl.words import Challenge, Success
 from eilpost.smtp import replies
 from eilpost.smtp.commands import COMMANDS, Dialect, Verb
 from eilpost.smtp.events import (
+    Auth,
+    AuthResponse,
     ChunkEnd,
     Content,
     ContentEnd,
@@ -40,6 +48,7 @@ from eilpost.smtp.events import (
     Rcpt,
     Refused,
     Reset,
+    StartTls,
     Verify,
 )
 from eilpost.smtp.phases import Phase
@@ -63,20 +72,19 @@ class Session:
     """A connected client, from greeting to farewell."""
 
     __slots__ = (
-        "_content_came", "_content_since", "_errors", "_guest", "_held", "_house", "_junk", "_last", "_loop",
+        "_content_came", "_content_since", "_errors", "_guest", "_held", "_house", "_junk", "_last", "_login", "_loop",
         "_machine", "_messages", "_opened", "_out", "_patience", "_refusal", "_stream", "_transaction",
         "_waiting", "client",
     )  # fmt: skip
 
-    def __init__(
-        self, house: House, role: RoleRow, settings: ServerSettings, client: Client, stream: Stream, id: str
-    ) -> None:
+    def __init__(self, house: House, role: RoleRow, client: Client, stream: Stream, id: str) -> None:
         self.client = client
         self._house = house
         self._guest = Guest(id, role, client)
         self._stream = stream
         self._loop = asyncio.get_running_loop()
-        self._machine = ServerConnection(settings)
+        self._machine = ServerConnection(house.logins.settings(role, client, stream.tls))
+        self._login: Login | None = None
         self._out: list[bytes] = []
         self._transaction: Transaction | None = None
         self._refusal: Reply | None = None
@@ -95,11 +103,16 @@ class Session:
         reason = "disconnected"
         self._house.journal(SessionOpened(self._guest.session, self._guest.role.name, self.client.address))
         try:
+            if self._guest.role.implicit:
+                await self._secure(self._stream.secured(self._house.handshake))
+                self._machine = ServerConnection(self._settings())
             await asyncio.sleep(0)  # what came before our greeting is seen now (F017)
             reason = await self._converse() if self._greet() else "refused"
         except DeadlineExpired:
             reason = "deadline"
             self._say_last(verdicts.TOO_SLOW)
+        except TlsError:
+            reason = "handshake"
         except ConnectionError:
             pass
         except asyncio.CancelledError:
@@ -198,6 +211,37 @@ class Session:
         self._house.journal(SessionClosed(self._guest.session, self.client.address, reason, self._messages, seconds))
         await self._stream.closed()  # who does not go yet is still a guest, and counted (F121)
 
+    # --- TLS
+
+    def _settings(self) -> ServerSettings:
+        """What the machine is told, before and after a handshake."""
+        return self._house.logins.settings(self._guest.role, self.client, self._guest.security)
+
+    async def _on_start_tls(self, event: StartTls) -> None:
+        keys = self._house.keys
+        if keys is None:
+            self._answer(replies.NO_TLS)
+            return
+        self._answer(replies.READY_FOR_TLS)
+        if self._machine.phase is not Phase.HANDSHAKE:
+            return  # the house is closing, and has said so instead
+        await self._forget()
+        self._guest.helo, self._guest.extended = "", False  # RFC 3207 §4.2: all of it is forgotten
+        context = keys.asking() if self._guest.role.asks else keys.context()
+        self._flush()
+        await self._secure(self._stream.start_tls_server(context, self._house.handshake))
+        self._machine.secured(self._settings())
+
+    async def _secure(self, handshake: Awaitable[Security]) -> None:
+        session, address = self._guest.session, self.client.address
+        try:
+            security = self._guest.security = await handshake
+        except TlsError as error:
+            self._house.journal(HandshakeFailed(session, self._guest.role.name, address, str(error)))
+            raise
+        names = ", ".join(security.names)
+        self._house.journal(SessionSecured(session, address, security.version, security.cipher, names))
+
     # --- replies
 
     def _answer(self, words: Reply) -> None:
@@ -276,12 +320,20 @@ class Session:
             self._house.limits,
             messages=self._messages,
             rate_allowed=self._house.may_begin(self.client),
+            owned=self._owned(event.reverse_path),
         )
         if not verdict.is_positive:
             return self._refuse(f"MAIL FROM:{event.reverse_path}", verdict)
         self._transaction = Transaction(event.reverse_path, event.parameters)
         self._answer(verdict)
         return None
+
+    def _owned(self, reverse_path: ReversePath) -> bool | None:
+        """Whether a user may say so; the null reverse-path is for everybody's reports (RFC 5321 §4.5.5)."""
+        client, house, mailbox = self.client, self._house, reverse_path.mailbox
+        if not client.logged_in or mailbox is None or not house.logins.rules.own_addresses:
+            return True
+        return house.logins.ownership.owns(client.account, mailbox, house.inquiry)
 
     def _on_rcpt(self, event: Rcpt) -> Awaitable[None] | None:
         transaction = self._transaction
@@ -390,6 +442,31 @@ class Session:
     def _on_help(self, event: Help) -> None:
         self._useless(help_reply(event.topic, self._guest.role.dialect))
 
+    async def _on_auth(self, event: Auth) -> None:
+        login = self._login = self._login or Login()
+        guest = self._guest
+        step = await login.begin(
+            event, self._house.logins, self.client, self._stream.tls, guest.session, guest.role.name
+        )
+        await self._go_on_with(step)
+
+    async def _on_auth_response(self, event: AuthResponse) -> None:
+        assert self._login is not None
+        await self._go_on_with(await self._login.go_on(event.octets))
+
+    async def _go_on_with(self, step: Challenge | Success | Reply) -> None:
+        match step:
+            case Challenge(octets):
+                self._out.append(self._machine.challenge(octets))
+            case Success(account):
+                self.client = self._guest.client = replace(self.client, account=account, logged_in=True)
+                self._answer(login_policy.LOGGED_IN)
+            case _:
+                assert self._login is not None
+                waits = self._refuse(f"AUTH {self._login.mechanism}", step)
+                if waits is not None:
+                    await waits
+
     def _on_refused(self, event: Refused) -> Awaitable[None] | None:
         return self._refuse(event.line.decode("utf-8", "backslashreplace"), event.reply)
 
@@ -424,5 +501,8 @@ _HANDLERS: Final[Mapping[type[object], Callable[[Session, Any], Awaitable[None] 
     Verify: Session._on_verify,
     Expand: Session._on_expand,
     Help: Session._on_help,
+    StartTls: Session._on_start_tls,
+    Auth: Session._on_auth,
+    AuthResponse: Session._on_auth_response,
     Refused: Session._on_refused,
 }
