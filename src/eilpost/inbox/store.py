@@ -31,6 +31,7 @@ from eilpost.inbox.contract import (
     InboxError,
     Kept,
     Listing,
+    NoMessage,
     Retention,
     Sorting,
     Stats,
@@ -142,6 +143,13 @@ class Inbox:
     async def content(self, token: str) -> bytes:
         """A message's whole content; NoMessage."""
         return await self._read(lambda at: statements.content_of(at, token))
+
+    async def content_if_there(self, token: str) -> bytes | None:
+        """A message's content, or None when it is gone: for those who walk over all."""
+        try:
+            return await self.content(token)
+        except NoMessage:
+            return None
 
     async def blocks(self, token: str) -> AsyncIterator[bytes]:
         """A message's content, piece by piece; NoMessage."""
