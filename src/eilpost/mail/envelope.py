@@ -7,6 +7,7 @@ RFC 6531 for SMTPUTF8.
 from __future__ import annotations
 
 from dataclasses import field
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -77,11 +78,42 @@ class ForwardPath:
         return f"<{self.mailbox}>"
 
 
+class ByMode(Enum):
+    """What happens to mail that was not delivered in time, RFC 2852 §4."""
+
+    __hash__ = object.__hash__
+
+    RETURN = "R"
+    NOTIFY = "N"
+
+
+@value(frozen=True, slots=True)
+class DeliverBy:
+    """BY: seconds from now; ``trace`` asks each relay for a report (RFC 2852 §4)."""
+
+    seconds: int
+    mode: ByMode
+    trace: bool = False
+
+
+@value(frozen=True, slots=True)
+class ValidSince:
+    """RRVS: the mailbox must have been its owner's since then (RFC 7293 §5.1).
+
+    ``may_continue``: a server that does not know RRVS may be given the message all the same.
+    """
+
+    moment: datetime
+    may_continue: bool = False
+
+
 @value(frozen=True, slots=True)
 class MailParameters:
     """The parameters of MAIL, parsed; the defaults mean: not given.
 
-    ``auth`` is who submitted the message, as the client says (RFC 4954 §5); null for ``<>``.
+    ``auth`` is who submitted the message, as the client says (RFC 4954 §5); null for ``<>``. ``hold`` is
+    for how many seconds or until when it waits (RFC 4865), ``priority`` lies between -9 and 9 (RFC 6710),
+    ``require_tls`` is RFC 8689, ``solicit`` names classes of advertising (RFC 3865).
     """
 
     size: int | None = None
@@ -90,6 +122,11 @@ class MailParameters:
     ret: Ret | None = None
     envid: str | None = None
     auth: ReversePath | None = None
+    hold: int | datetime | None = None
+    deliver_by: DeliverBy | None = None
+    priority: int | None = None
+    require_tls: bool = False
+    solicit: tuple[str, ...] = ()
 
 
 @value(frozen=True, slots=True)
@@ -98,6 +135,7 @@ class RcptParameters:
 
     notify: frozenset[Notify] | None = None
     orcpt: str | None = None
+    valid_since: ValidSince | None = None
 
 
 NO_MAIL_PARAMETERS: Final = MailParameters()

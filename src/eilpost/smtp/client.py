@@ -28,6 +28,7 @@ from eilpost.mail.envelope import (
 from eilpost.mail.reply import Reply, Severity
 from eilpost.smtp import client_lines as lines
 from eilpost.smtp import login
+from eilpost.smtp.claims import Claims
 from eilpost.smtp.client_events import Answer, AuthChallenge, AuthDone, ClientEvent, Dismissal, Greeting
 from eilpost.smtp.client_offer import NOTHING, Offer, parse_offer
 from eilpost.smtp.client_replies import MAX_LINE, RawReply, ReplyReader, interpret
@@ -44,8 +45,12 @@ _PLAIN: Final = _HELLOS | {Verb.DATA}
 
 _LAST_IN_GROUP: Final = _HELLOS | {
     Verb.DATA, Verb.VRFY, Verb.EXPN, Verb.NOOP, Verb.HELP, Verb.QUIT, Verb.STARTTLS, Verb.AUTH,
+    Verb.ETRN, Verb.XCLIENT,
 }  # fmt: skip
 """Nothing may follow these before their answer is in (RFC 2920 §3.1, RFC 4954 §4)."""
+
+_BEGINNINGS: Final = frozenset({Verb.MAIL, Verb.SEND, Verb.SOML, Verb.SAML})
+_WORDS: Final = {verb: verb.value for verb in _BEGINNINGS}  # an enum's value is slow to get at
 
 _FIRST_LINE_END: Final = b"\r\n"
 _HOPES: Final = dict.fromkeys(Verb, Severity.POSITIVE) | {Verb.DATA: Severity.INTERMEDIATE}
@@ -196,7 +201,7 @@ class ClientConnection:
         return Answer(Verb.CONTENT_END, reply, recipient)
 
     def _note(self, verb: Verb, recipient: int, reply: Reply) -> None:
-        if verb is Verb.MAIL:
+        if verb in _BEGINNINGS:
             self._accepted = []
             self._delivered = 0
         elif reply.code >= 300:
@@ -205,6 +210,8 @@ class ClientConnection:
             self._accepted.append(recipient)
         elif verb in _HELLOS:
             self.offer = NOTHING if verb is Verb.HELO else parse_offer(reply)
+        elif verb is Verb.XCLIENT:
+            self.offer, self._authenticated = NOTHING, False  # the session begins again, as another client's
 
     def _move(self, verb: Verb, severity: Severity) -> None:
         moves = PHASES[self.phase].get(verb)
@@ -286,11 +293,15 @@ class ClientConnection:
         self._reader.longest = login.MAX_LINE  # RFC 4954 §4: challenges may be as long as responses
         return said
 
-    def mail(self, reverse_path: ReversePath, parameters: MailParameters = NO_MAIL_PARAMETERS) -> bytes:
-        """MAIL: begins a transaction."""
+    def mail(
+        self, reverse_path: ReversePath, parameters: MailParameters = NO_MAIL_PARAMETERS, verb: Verb = Verb.MAIL
+    ) -> bytes:
+        """MAIL: begins a transaction; so do SEND, SOML and SAML, where the server offers them (RFC 821 §3.4)."""
+        if verb is not Verb.MAIL:
+            self._check_keyword(verb.value)
         if parameters is not NO_MAIL_PARAMETERS:
             self._check_offered(parameters)
-        said = self._say(Verb.MAIL, lines.mail(reverse_path, parameters))
+        said = self._say(verb, lines.mail(reverse_path, parameters, _WORDS[verb]))
         self._asked = 0
         self._smtputf8 = parameters.smtputf8
         self._binary = parameters.body is Body.BINARY
@@ -364,6 +375,21 @@ class ClientConnection:
     def expand(self, name: str) -> bytes:
         """EXPN: asks who is on a list."""
         return self._say(Verb.EXPN, lines.command(f"EXPN {name}"))
+
+    def etrn(self, name: str) -> bytes:
+        """ETRN: asks to send the mail that waits for a domain, ``@domain`` or ``#queue`` (RFC 1985)."""
+        self._check_keyword("ETRN")
+        return self._say(Verb.ETRN, lines.etrn(name))
+
+    def xclient(self, claims: Claims) -> bytes:
+        """XCLIENT: as which client to be judged; EHLO is next."""
+        self._check_keyword("XCLIENT")
+        return self._say(Verb.XCLIENT, lines.claims(Verb.XCLIENT, claims))
+
+    def xforward(self, claims: Claims) -> bytes:
+        """XFORWARD: where the mail that follows came from."""
+        self._check_keyword("XFORWARD")
+        return self._say(Verb.XFORWARD, lines.claims(Verb.XFORWARD, claims))
 
     def help(self, topic: str = "") -> bytes:
         """HELP."""

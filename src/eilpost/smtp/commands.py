@@ -39,6 +39,12 @@ class Verb(Enum):
     HELP = "HELP"
     STARTTLS = "STARTTLS"
     AUTH = "AUTH"
+    SEND = "SEND"
+    SOML = "SOML"
+    SAML = "SAML"
+    ETRN = "ETRN"
+    XCLIENT = "XCLIENT"
+    XFORWARD = "XFORWARD"
     CONTENT_END = "."
 
     __hash__ = object.__hash__  # as good for singletons, and what Enum has is Python, for each look-up
@@ -138,13 +144,42 @@ COMMANDS: Final[dict[str, Command]] = {
             "AUTH mechanism [initial-response]",
             "Logs in; responses are base64, a lone * cancels.",
         ),
+        *(
+            Command(verb, _SMTP, Argument.REQUIRED, "RFC 821 §3.4", f"{verb.value} FROM:<reverse-path>", help)
+            for verb, help in (
+                (Verb.SEND, "As MAIL, to the terminals of the recipients."),
+                (Verb.SOML, "As MAIL, to terminals, and to mailboxes where nobody is logged in."),
+                (Verb.SAML, "As MAIL, to terminals and to mailboxes."),
+            )
+        ),
+        Command(
+            Verb.ETRN,
+            _SMTP,
+            Argument.REQUIRED,
+            "RFC 1985 §5",
+            "ETRN domain, @domain or #queue",
+            "Asks to send the mail that waits for a domain.",
+        ),
+        Command(
+            Verb.XCLIENT,
+            _BOTH,
+            Argument.REQUIRED,
+            "Postfix XCLIENT_README",
+            "XCLIENT attribute=value ...",
+            "Tells which client the session is to be judged as.",
+        ),
+        Command(
+            Verb.XFORWARD,
+            _BOTH,
+            Argument.REQUIRED,
+            "Postfix XFORWARD_README",
+            "XFORWARD attribute=value ...",
+            "Tells where the mail came from, for the log.",
+        ),
     )
 }
 
-NOT_OFFERED: Final[frozenset[str]] = frozenset(
-    {"SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL",
-     "XCLIENT", "XFORWARD", "DEBUG", "WIZ"}
-)  # fmt: skip
+NOT_OFFERED: Final[frozenset[str]] = frozenset({"TURN", "ATRN", "BURL", "DEBUG", "WIZ"})
 """Verbs of other systems and other days: 502 5.5.1, not 500."""
 
 FOREIGN_VERBS: Final[frozenset[str]] = frozenset(

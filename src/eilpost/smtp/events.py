@@ -14,6 +14,7 @@ from typing import Final
 from eilpost.mail.envelope import ForwardPath, MailParameters, RcptParameters, ReversePath
 from eilpost.mail.reply import Reply
 from eilpost.mail.value import value
+from eilpost.smtp.claims import Claims
 from eilpost.smtp.commands import Verb
 
 
@@ -27,10 +28,11 @@ class Hello:
 
 @value(frozen=True, slots=True)
 class Mail:
-    """MAIL: a transaction wants to begin."""
+    """MAIL: a transaction wants to begin. The verb may also be SEND, SOML or SAML (RFC 821 §3.4)."""
 
     reverse_path: ReversePath
     parameters: MailParameters
+    verb: Verb = Verb.MAIL
 
 
 @value(frozen=True, slots=True)
@@ -107,6 +109,28 @@ class Help:
 
 
 @value(frozen=True, slots=True)
+class Etrn:
+    """ETRN with a domain; ``option`` is ``@`` for its subdomains too, ``#`` for the name of a queue."""
+
+    name: str
+    option: str = ""
+
+
+@value(frozen=True, slots=True)
+class XClient:
+    """XCLIENT: a positive reply is a greeting, and the session begins again as that client's."""
+
+    claims: Claims
+
+
+@value(frozen=True, slots=True)
+class XForward:
+    """XFORWARD: where the mail that follows came from."""
+
+    claims: Claims
+
+
+@value(frozen=True, slots=True)
 class StartTls:
     """STARTTLS: a positive reply is followed by the handshake, and then by ``secured``."""
 
@@ -142,7 +166,7 @@ class Disconnected:
 
 CommandEvent = (
     Hello | Mail | Rcpt | Data | ChunkEnd | ContentEnd | Reset | Noop | Quit | Verify | Expand | Help | StartTls | Auth
-    | AuthResponse | Refused
+    | AuthResponse | Etrn | XClient | XForward | Refused
 )  # fmt: skip
 Event = CommandEvent | Content | Disconnected
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from eilpost.mail.address import AddressError, parse_address
 from eilpost.mail.envelope import NULL_REVERSE_PATH, Body, Notify, Ret, ReversePath
 from eilpost.mail.value import value
+from eilpost.smtp import wishes
 
 MAX_DIGITS: Final = 20  # RFC 1870 §3
 MAX_ENVID: Final = 100  # characters, RFC 3461 §4.4
@@ -50,6 +51,18 @@ EXTENSIONS: Final[dict[str, Extension]] = {
         Extension("LIMITS", "RFC 9422"),
         Extension("STARTTLS", "RFC 3207", verbs=frozenset({"STARTTLS"})),
         Extension("AUTH", "RFC 4954", verbs=frozenset({"AUTH"}), mail=frozenset({"AUTH"})),
+        Extension("SEND", "RFC 821", verbs=frozenset({"SEND"})),
+        Extension("SOML", "RFC 821", verbs=frozenset({"SOML"})),
+        Extension("SAML", "RFC 821", verbs=frozenset({"SAML"})),
+        Extension("ETRN", "RFC 1985", verbs=frozenset({"ETRN"})),
+        Extension("XCLIENT", "Postfix XCLIENT_README", verbs=frozenset({"XCLIENT"})),
+        Extension("XFORWARD", "Postfix XFORWARD_README", verbs=frozenset({"XFORWARD"})),
+        Extension("FUTURERELEASE", "RFC 4865", mail=frozenset({"HOLDFOR", "HOLDUNTIL"})),
+        Extension("DELIVERBY", "RFC 2852", mail=frozenset({"BY"})),
+        Extension("MT-PRIORITY", "RFC 6710", mail=frozenset({"MT-PRIORITY"})),
+        Extension("REQUIRETLS", "RFC 8689", mail=frozenset({"REQUIRETLS"})),
+        Extension("NO-SOLICITING", "RFC 3865", mail=frozenset({"SOLICIT"})),
+        Extension("RRVS", "RFC 7293", rcpt=frozenset({"RRVS"})),
     )
 }  # fmt: skip
 
@@ -100,10 +113,25 @@ def _body(value: str | None) -> Body:
         raise ParameterError("BODY is 7BIT, 8BITMIME or BINARYMIME") from None
 
 
-def _flag(value: str | None) -> bool:
-    if value is not None:
-        raise ParameterError("SMTPUTF8 takes no value")  # RFC 6531 §3.4
-    return True
+def _flag(keyword: str) -> Callable[[str | None], bool]:
+    def parse(value: str | None) -> bool:
+        if value is not None:
+            raise ParameterError(f"{keyword} takes no value")  # RFC 6531 §3.4, RFC 8689 §2
+        return True
+
+    return parse
+
+
+def _wish(keyword: str, read: Callable[[str], Any]) -> Callable[[str | None], Any]:
+    """A value whose grammar says by a ValueError what it should be."""
+
+    def parse(value: str | None) -> Any:
+        try:
+            return read(value or "")
+        except ValueError as error:
+            raise ParameterError(f"{keyword} is {error}") from None
+
+    return parse
 
 
 def _auth(value: str | None) -> ReversePath:
@@ -178,15 +206,22 @@ class Parameter:
 MAIL_PARAMETERS: Final[dict[str, Parameter]] = {
     "SIZE": Parameter("size", _size),
     "BODY": Parameter("body", _body),
-    "SMTPUTF8": Parameter("smtputf8", _flag),
+    "SMTPUTF8": Parameter("smtputf8", _flag("SMTPUTF8")),
     "RET": Parameter("ret", _ret),
     "ENVID": Parameter("envid", _envid),
     "AUTH": Parameter("auth", _auth),
+    "HOLDFOR": Parameter("hold", _wish("HOLDFOR", wishes.parse_interval)),
+    "HOLDUNTIL": Parameter("hold", _wish("HOLDUNTIL", wishes.parse_moment)),  # RFC 4865 §3: one or the other
+    "BY": Parameter("deliver_by", _wish("BY", wishes.parse_by)),
+    "MT-PRIORITY": Parameter("priority", _wish("MT-PRIORITY", wishes.parse_priority)),
+    "REQUIRETLS": Parameter("require_tls", _flag("REQUIRETLS")),
+    "SOLICIT": Parameter("solicit", _wish("SOLICIT", wishes.parse_solicit)),
 }
 
 RCPT_PARAMETERS: Final[dict[str, Parameter]] = {
     "NOTIFY": Parameter("notify", _notify),
     "ORCPT": Parameter("orcpt", _orcpt),
+    "RRVS": Parameter("valid_since", _wish("RRVS", wishes.parse_since)),
 }
 
 

@@ -40,6 +40,7 @@ _BARE_PATH = re.compile(r"[^\s<>]+")
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*", re.ASCII)
 _VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]+")
 _HELLO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*", re.ASCII)
+_QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,254}", re.ASCII)
 _CHUNK = re.compile(rf"([0-9]{{1,{MAX_CHUNK_DIGITS}}})(?: +(LAST))?", re.ASCII | re.IGNORECASE)
 
 
@@ -137,6 +138,20 @@ def parse_name(argument: str, *, smtputf8: bool) -> tuple[str, bool]:
     if not argument.isascii():
         raise SyntaxRefusal(replies.NEEDS_SMTPUTF8)
     return argument, False
+
+
+def parse_etrn(argument: str) -> tuple[str, str]:
+    """``domain``, ``@domain`` or ``#queue`` of ETRN: the name, and its option (RFC 1985 §5)."""
+    option = argument[0] if argument[0] in "@#" else ""
+    name = argument[len(option) :]
+    if option == "#":
+        if not _QUEUE.fullmatch(name):
+            raise SyntaxRefusal(replies.BAD_ETRN)
+        return name, option
+    try:
+        return parse_domain(name), option
+    except AddressError:
+        raise SyntaxRefusal(replies.BAD_ETRN) from None
 
 
 def _after_keyword(argument: str, keyword: str, refusal: Reply, *, typed: bool) -> tuple[str, str]:

@@ -80,6 +80,12 @@ PHASES: Final[Mapping[Phase, Mapping[Verb, Moves]]] = MappingProxyType(
         Phase.READY: _ALWAYS
         | {
             Verb.MAIL: on(_POSITIVE, Phase.TRANSACTION),
+            Verb.SEND: on(_POSITIVE, Phase.TRANSACTION),  # RFC 821 §3.4
+            Verb.SOML: on(_POSITIVE, Phase.TRANSACTION),
+            Verb.SAML: on(_POSITIVE, Phase.TRANSACTION),
+            Verb.ETRN: STAY,
+            Verb.XFORWARD: STAY,
+            Verb.XCLIENT: on(_POSITIVE, Phase.HELLO),  # the session begins again, as another client's
             Verb.STARTTLS: on(_POSITIVE, Phase.HANDSHAKE),  # RFC 3207 §4: not in a transaction (F034)
             Verb.AUTH: on(Severity.INTERMEDIATE, Phase.EXCHANGE),  # RFC 4954 §4: not in a transaction (F060)
         },

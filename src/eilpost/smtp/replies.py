@@ -36,6 +36,7 @@ BAD_FORWARD_PATH = reply(501, "5.1.3", "Bad syntax of the recipient's address")
 NO_FROM = reply(501, "5.5.4", "Syntax: MAIL FROM:<address>")
 NO_TO = reply(501, "5.5.4", "Syntax: RCPT TO:<address>")
 NEEDS_SMTPUTF8 = reply(553, "5.6.7", "An address beyond ASCII needs SMTPUTF8")
+BAD_ETRN = reply(501, "5.5.4", "Syntax: ETRN domain, @domain or #queue")
 BAD_CHUNK = reply(501, "5.5.4", "Syntax: BDAT octets [LAST]")
 BINARY_NEEDS_CHUNKS = reply(503, "5.5.1", "BINARYMIME content goes by BDAT")  # RFC 3030 §3
 EARLY_TALKER = reply(554, "5.5.0", "Protocol synchronisation error")  # F016
@@ -53,6 +54,8 @@ AUTH_FAILED = reply(535, "5.7.8", "Wrong name or secret")  # F110: one text for 
 AUTH_UNKNOWN = reply(504, "5.5.4", "Mechanism not offered")  # RFC 4954 §4
 AUTH_NEEDS_TLS = reply(538, "5.7.11", "This mechanism needs TLS")  # RFC 4954 §6
 AUTH_BUSY = reply(454, "4.7.0", "Logins cannot be checked now")
+TOO_LONG_HELD = reply(501, "5.5.4", "The message would be held for too long")  # RFC 4865 §4
+TOO_SOON = reply(501, "5.5.4", "The time to deliver by is shorter than we take")  # RFC 2852 §3
 TOO_MANY_HEADERS = reply(552, "5.3.4", "The header is bigger than the limit")
 
 

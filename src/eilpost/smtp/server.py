@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from eilpost.mail.envelope import Body, MailParameters
+from eilpost.mail.envelope import Body, ByMode, MailParameters
 from eilpost.mail.reply import Reply
 from eilpost.smtp import grammar, login, replies
+from eilpost.smtp.claims import parse_claims
 from eilpost.smtp.commands import COMMANDS, FOREIGN_VERBS, NOT_OFFERED, Argument, Dialect, Verb
 from eilpost.smtp.content import TextChunks
 from eilpost.smtp.errors import LocalProtocolError
@@ -30,6 +31,7 @@ from eilpost.smtp.events import (
     ContentEnd,
     Data,
     Disconnected,
+    Etrn,
     Event,
     Expand,
     Hello,
@@ -42,7 +44,10 @@ from eilpost.smtp.events import (
     Refused,
     Reset,
     Verify,
+    XClient,
+    XForward,
 )
+from eilpost.smtp.help import help_reply
 from eilpost.smtp.phases import PHASES, Phase
 from eilpost.smtp.server_content import DISCARD_FACTOR
 from eilpost.smtp.server_lines import CLOSE, LINE_DISCARD_FACTOR
@@ -126,11 +131,34 @@ class ServerConnection(LoginIntake):
         self._text = None if parameters.body is Body.BINARY else TextChunks()
         return Mail(path, parameters)
 
+    def _send(self, line: bytes, argument: str) -> Event:
+        event = self._mail(line, argument)
+        assert isinstance(event, Mail)
+        return Mail(event.reverse_path, event.parameters, Verb(line[:4].decode("ascii").upper()))
+
+    def _etrn(self, line: bytes, argument: str) -> Event:
+        return self._agreed("ETRN", line) or Etrn(*grammar.parse_etrn(argument))
+
+    def _xclient(self, line: bytes, argument: str) -> Event:
+        return self._agreed("XCLIENT", line) or XClient(parse_claims(Verb.XCLIENT, argument))
+
+    def _xforward(self, line: bytes, argument: str) -> Event:
+        return self._agreed("XFORWARD", line) or XForward(parse_claims(Verb.XFORWARD, argument))
+
+    def _agreed(self, keyword: str, line: bytes) -> Refused | None:
+        """HELO agrees on no extension; only EHLO does (RFC 5321 §4.1.4)."""
+        return None if keyword in self._offered else self._refuse(line, replies.OUT_OF_ORDER)
+
     def _forbid(self, parameters: MailParameters) -> None:
         if parameters.body is Body.BINARY and "BINARYMIME" not in self._offered:
             raise grammar.SyntaxRefusal(replies.bad_parameter("BODY is 7BIT or 8BITMIME"))
         if parameters.size is not None and parameters.size > self._settings.message_size:
             raise grammar.SyntaxRefusal(replies.TOO_BIG)  # RFC 1870 §6.1
+        if type(parameters.hold) is int and parameters.hold > self._settings.hold:
+            raise grammar.SyntaxRefusal(replies.TOO_LONG_HELD)
+        by = parameters.deliver_by
+        if by is not None and by.mode is ByMode.RETURN and by.seconds < self._settings.deliver_by:
+            raise grammar.SyntaxRefusal(replies.TOO_SOON)
 
     def _rcpt(self, line: bytes, argument: str) -> Event:
         path, parameters = grammar.parse_rcpt(
@@ -160,11 +188,18 @@ class ServerConnection(LoginIntake):
             self._shut()
         return replies.encode(reply)
 
-    def hello_reply(self, greeting: str) -> Reply:
-        """The positive answer to the Hello that awaits one: with the extensions unless it was HELO."""
+    def help_reply(self, topic: str) -> Reply:
+        """The answer to Help: the commands that are understood here, or one of them."""
+        return help_reply(topic, self._commands)
+
+    def hello_reply(self, greeting: str, now: int = 0) -> Reply:
+        """The positive answer to the Hello that awaits one: with the extensions unless it was HELO.
+
+        ``now`` is Unix time; it is asked for where FUTURERELEASE is offered.
+        """
         if isinstance(self._awaiting, Hello) and self._awaiting.verb is Verb.HELO:
             return Reply(250, None, (greeting,))
-        return Reply(250, None, (greeting, *self._settings.keywords()))
+        return Reply(250, None, (greeting, *self._settings.keywords(now)))
 
     def send(self, reply: Reply) -> bytes:
         """Answers the event that awaits it; the octets are to be sent. 421 closes the session."""
@@ -233,6 +268,12 @@ class ServerConnection(LoginIntake):
         if arrive is not None:
             arrive(self)
 
+    def _begin_again(self) -> None:
+        """XCLIENT was accepted: the session is another client's, and nothing is known of that one."""
+        self._offer(frozenset())
+        self._forget_transaction()
+        self._authenticated = False
+
     def _wait_for_tls(self) -> None:
         self._read = ServerConnection._read_nothing
 
@@ -283,9 +324,16 @@ _UNDERSTAND: Final[Mapping[Verb, Callable[[ServerConnection, bytes, str], Event]
     Verb.HELP: lambda _, line, argument: Help(argument),
     Verb.STARTTLS: ServerConnection._start_tls,
     Verb.AUTH: ServerConnection._auth,
+    Verb.SEND: ServerConnection._send,
+    Verb.SOML: ServerConnection._send,
+    Verb.SAML: ServerConnection._send,
+    Verb.ETRN: ServerConnection._etrn,
+    Verb.XCLIENT: ServerConnection._xclient,
+    Verb.XFORWARD: ServerConnection._xforward,
 }
 
 _ARRIVE: Final[Mapping[Phase, Callable[[ServerConnection], None]]] = {
+    Phase.HELLO: ServerConnection._begin_again,
     Phase.READY: ServerConnection._forget_transaction,
     Phase.RECIPIENTS: ServerConnection._count_recipient,
     Phase.CONTENT: ServerConnection._begin_content,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from eilpost.mail.value import value
-from eilpost.smtp.commands import COMMANDS, Command, Dialect
+from eilpost.smtp.claims import ATTRIBUTES
+from eilpost.smtp.commands import COMMANDS, Command, Dialect, Verb
 from eilpost.smtp.extensions import EXTENSIONS, STANDARD, parameters_of
+from eilpost.smtp.wishes import write_moment
 
 
 @value(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class ServerSettings:
     (RFC 9422), such as ``RCPTMAX=100``. ``mechanisms`` are those that AUTH announces; with ``old_auth``
     once more in the spelling ``AUTH=`` for clients from before RFC 4954. Where there are none, AUTH is
     not offered; with ``AUTH`` among the extensions it is understood all the same, and not announced.
+    ``hold`` is the longest FUTURERELEASE in seconds, ``deliver_by`` the shortest time of DELIVERBY (0: none is
+    announced), ``priorities`` the profile of MT-PRIORITY, ``solicitations`` the classes that NO-SOLICITING refuses.
     """
 
     dialect: Dialect = Dialect.SMTP
@@ -30,12 +35,20 @@ class ServerSettings:
     limits: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     old_auth: bool = False
+    hold: int = 604_800
+    deliver_by: int = 0
+    priorities: str = ""
+    solicitations: tuple[str, ...] = ()
 
-    def keywords(self) -> tuple[str, ...]:
-        """What EHLO announces, a line each."""
-        return _keywords(self)
+    def keywords(self, now: int = 0) -> tuple[str, ...]:
+        """What EHLO announces, a line each; ``now`` is Unix time, for the latest moment of FUTURERELEASE."""
+        if "FUTURERELEASE" not in self.extensions:
+            return _keywords(self)
+        latest = write_moment(datetime.fromtimestamp(now + self.hold, UTC)) if now else _FAR
+        return (*_keywords(self), f"FUTURERELEASE {self.hold} {latest}")  # RFC 4865 §3
 
 
+_FAR: Final = "9999-12-31T23:59:59Z"
 _VERBS_OF: Final = {verb: row.keyword for row in EXTENSIONS.values() for verb in row.verbs}
 
 
@@ -71,8 +84,15 @@ def _keywords(settings: ServerSettings) -> tuple[str, ...]:
         "SIZE": f"SIZE {settings.message_size}",
         "LIMITS": " ".join(("LIMITS", *settings.limits)),
         "AUTH": " ".join(("AUTH", *settings.mechanisms)),
+        "DELIVERBY": f"DELIVERBY {settings.deliver_by}" if settings.deliver_by else "DELIVERBY",  # RFC 2852 §3
+        "MT-PRIORITY": f"MT-PRIORITY {settings.priorities}".rstrip(),  # RFC 6710 §3
+        "NO-SOLICITING": f"NO-SOLICITING {','.join(settings.solicitations)}".rstrip(),  # RFC 3865 §2
+        "XCLIENT": " ".join(("XCLIENT", *ATTRIBUTES[Verb.XCLIENT])),
+        "XFORWARD": " ".join(("XFORWARD", *ATTRIBUTES[Verb.XFORWARD])),
     }
-    silent = {keyword for keyword, words in (("LIMITS", settings.limits), ("AUTH", settings.mechanisms)) if not words}
+    silent = {"FUTURERELEASE"} | {
+        keyword for keyword, words in (("LIMITS", settings.limits), ("AUTH", settings.mechanisms)) if not words
+    }
     lines = [arguments.get(keyword, keyword) for keyword in sorted(offered(settings) - silent)]
     if settings.mechanisms and settings.old_auth:
         lines.append("AUTH=" + " ".join(settings.mechanisms))

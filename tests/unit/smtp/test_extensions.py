@@ -56,6 +56,18 @@ def test_every_extension_is_the_one_of_its_standard() -> None:
         "LIMITS": ("RFC 9422", set()),
         "STARTTLS": ("RFC 3207", {"STARTTLS"}),
         "AUTH": ("RFC 4954", {"AUTH"}),
+        "SEND": ("RFC 821", {"SEND"}),
+        "SOML": ("RFC 821", {"SOML"}),
+        "SAML": ("RFC 821", {"SAML"}),
+        "ETRN": ("RFC 1985", {"ETRN"}),
+        "XCLIENT": ("Postfix XCLIENT_README", {"XCLIENT"}),
+        "XFORWARD": ("Postfix XFORWARD_README", {"XFORWARD"}),
+        "FUTURERELEASE": ("RFC 4865", {"HOLDFOR", "HOLDUNTIL"}),
+        "DELIVERBY": ("RFC 2852", {"BY"}),
+        "MT-PRIORITY": ("RFC 6710", {"MT-PRIORITY"}),
+        "REQUIRETLS": ("RFC 8689", {"REQUIRETLS"}),
+        "NO-SOLICITING": ("RFC 3865", {"SOLICIT"}),
+        "RRVS": ("RFC 7293", {"RRVS"}),
     }
 
 

@@ -9,7 +9,7 @@ import sysconfig
 SCRIPT = """
 import sys, time
 began = time.perf_counter()
-import eilpost.smtp.client, eilpost.smtp.client_transaction, eilpost.smtp.client_meaning, eilpost.smtp.server
+import eilpost.smtp, eilpost.smtp.client, eilpost.smtp.client_transaction, eilpost.smtp.client_meaning, eilpost.smtp.server
 took = time.perf_counter() - began
 print(took)
 for name, module in sorted(sys.modules.items()):
