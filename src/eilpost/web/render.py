@@ -5,6 +5,7 @@ Jinja escapes by itself, user text is never a template (F188), and a name that i
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from eilpost.inbox.contract import Mailbox
 
+_TURNING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNITS: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 
 
@@ -43,12 +45,18 @@ def full(mailbox: Mailbox) -> str:
     return f"{mailbox.name} <{mailbox.address}>" if mailbox.name else mailbox.address
 
 
+def tame(text: Any) -> Any:
+    """What is put into a page, without characters that turn the direction of what stands beside them (F177)."""
+    return _TURNING.sub("\ufffd", text) if type(text) is str else text
+
+
 def environment() -> Environment:
     """The templates, ready to render."""
     built = Environment(
         loader=PackageLoader("eilpost.web"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
+        finalize=tame,
         trim_blocks=True,
         lstrip_blocks=True,
     )
