@@ -10,38 +10,30 @@ import os
 import pwd
 import socket
 import tomllib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import Any, Final
 
+from eilpost.client.line import Line
+from eilpost.client.patience import Broken, Timeouts
 from eilpost.mail.address import Address, AddressError, parse_address, parse_domain, parse_local_part
 from eilpost.smtp.client import ClientConnection
-from eilpost.smtp.client_events import Answer, Dismissal, Greeting
-from eilpost.smtp.client_results import Answered, Cause, Lost, Result, Stage
-from eilpost.smtp.client_transaction import Heard, Parcel, Step, Transaction, opening
+from eilpost.smtp.client_results import Result
+from eilpost.smtp.client_transaction import Parcel, Transaction, opening
 from eilpost.smtp.commands import Dialect
-from eilpost.smtp.errors import RemoteProtocolError
-from eilpost.smtp.events import NEED_DATA
 from eilpost.smtp.phases import Phase
 
 SOCKET: Final = "submit.sock"
 PATIENCE: Final = 600.0  # seconds for an answer; the end of the content may take so long (RFC 5321 §4.5.3.2.6)
+_TIMEOUTS: Final = Timeouts(*[PATIENCE] * 5)
 _PLACES: Final = ("eilpost.toml", "/etc/eilpost/eilpost.toml")
 
 Tell = Callable[[bytes, bytes], None]
-T = TypeVar("T")
 
 
 class SettingsError(Exception):
     """The configuration cannot be found or read; the message is a sentence."""
-
-
-class _Ended(Exception):
-    """The session ended before its dialogue did."""
-
-    def __init__(self, result: Answered | Lost) -> None:
-        super().__init__()
-        self.result = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,60 +115,15 @@ def submit(connection: socket.socket, parcel: Parcel, settings: Settings, tell: 
     """Sends the message; a result for each recipient. What is positive is durable."""
     machine = ClientConnection(Dialect.SMTP)
     transaction = Transaction(machine, parcel)
+    line = Line(connection, machine, _TIMEOUTS, tell and partial(tell, b"C"), tell and partial(tell, b"S"))
     try:
-        refusal = _drive(connection, machine, opening(machine, settings.domain), tell)
+        refusal = line.drive(opening(machine, settings.domain))
         if refusal is not None:
             transaction.break_off(refusal)
         else:
-            _drive(connection, machine, transaction.steps(), tell)
+            line.drive(transaction.steps())
             if machine.phase is not Phase.CLOSED:
-                _say(connection, machine.quit(), tell)  # what is answered changes nothing any more
-    except _Ended as ended:
-        transaction.break_off(ended.result)
+                line.say(machine.quit())  # what is answered changes nothing any more
+    except Broken as broken:
+        transaction.break_off(broken.result)
     return transaction.final
-
-
-def _drive(
-    connection: socket.socket, machine: ClientConnection, dialogue: Generator[Step, Heard, T], tell: Tell | None
-) -> T:
-    heard: Heard = None
-    while True:
-        try:
-            step = dialogue.send(heard)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        heard = None
-        if isinstance(step, bytes):
-            _say(connection, step, tell)
-        elif isinstance(step, Stage):
-            heard = _hear(connection, machine, step, tell)
-
-
-def _say(connection: socket.socket, octets: bytes, tell: Tell | None) -> None:
-    if tell is not None:
-        tell(b"C", octets)
-    try:
-        connection.sendall(octets)
-    except OSError:
-        return  # what the server said before it hung up is heard next
-
-
-def _hear(connection: socket.socket, machine: ClientConnection, stage: Stage, tell: Tell | None) -> Answer | Greeting:
-    try:
-        while (event := machine.next_event()) is NEED_DATA:
-            octets = connection.recv(65536)
-            if tell is not None:
-                tell(b"S", octets)
-            machine.receive_data(octets)
-    except TimeoutError:
-        raise _Ended(Lost(stage, Cause.TIMEOUT, "the server does not answer")) from None
-    except OSError as error:
-        raise _Ended(Lost(stage, Cause.DROPPED, error.strerror or str(error))) from None
-    except RemoteProtocolError as error:
-        raise _Ended(Lost(stage, Cause.PROTOCOL, f"the server broke the protocol: {error}")) from None
-    if isinstance(event, Answer | Greeting):
-        return event
-    if isinstance(event, Dismissal):
-        raise _Ended(Answered(stage, event.reply))
-    raise _Ended(Lost(stage, Cause.DROPPED, "the server closed the connection"))

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from eilpost.client.blocking import send
     from eilpost.client.client import Client
-    from eilpost.client.conversation import Timeouts
+    from eilpost.client.patience import Timeouts
     from eilpost.client.receipt import ClientError, MessageError, NotConnected, NotDelivered, Receipt
 
 __all__ = ["Client", "ClientError", "MessageError", "NotConnected", "NotDelivered", "Receipt", "Timeouts", "send"]
 
 _HOMES: Final = MappingProxyType(
-    {"send": "blocking", "Client": "client", "Timeouts": "conversation"}
+    {"send": "blocking", "Client": "client", "Timeouts": "patience"}
     | dict.fromkeys(("ClientError", "MessageError", "NotConnected", "NotDelivered", "Receipt"), "receipt")
 )
 

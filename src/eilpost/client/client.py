@@ -14,7 +14,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from eilpost.client.conversation import RFC_TIMEOUTS, Conversation, Manner, Timeouts, converse
+from eilpost.client.conversation import Conversation, Manner, converse
+from eilpost.client.login import login_as
+from eilpost.client.patience import RFC_TIMEOUTS, Timeouts
 from eilpost.client.pool import Pool
 from eilpost.client.prepare import Given, prepare
 from eilpost.client.receipt import NotConnected, Receipt
@@ -24,6 +26,7 @@ from eilpost.mail.envelope import NO_MAIL_PARAMETERS, MailParameters, Recipient
 from eilpost.mail.next_hop import Host
 from eilpost.mail.outcome import Fate
 from eilpost.mail.reply import Reply
+from eilpost.sasl.choose import AUTO
 from eilpost.smtp.client_meaning import outcome_of
 from eilpost.smtp.client_results import Answered, Result, Stage
 from eilpost.smtp.client_transaction import Parcel, Transaction
@@ -36,6 +39,10 @@ class Client:
     ``host`` is a name, an address, or, with port 0, the path of a Unix socket. ``size`` sessions
     at most are open at once; each is kept for ``idle`` seconds. ``hostname`` is what we greet
     with. ``tell`` is called with ``"C"`` or ``"S"`` and each line; the content is cut short.
+
+    ``user`` logs in, with a ``password`` or an OAuth ``token``; ``auth`` names a mechanism, else it
+    is the best that both have. A secret is shown to a verified server over TLS alone, or where
+    ``plain_on_loopback`` says so to one on this machine.
     """
 
     def __init__(
@@ -50,9 +57,17 @@ class Client:
         size: int = 4,
         idle: float = 30.0,
         tell: Tell | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        auth: str = AUTO,
+        plain_on_loopback: bool = False,
     ) -> None:
         self._host = Host(host, host, port)
-        self._manner = Manner(hostname or own_name(), dialect, timeouts, source, tell)
+        self._manner = Manner(
+            hostname or own_name(), dialect, timeouts, source, tell,
+            login_as(user, password, token, auth, plain_on_loopback=plain_on_loopback),
+        )  # fmt: skip
         self._size = size
         self._idle = idle
         self._success = Fate.DELIVERED if dialect is Dialect.LMTP else Fate.RELAYED

@@ -7,7 +7,6 @@ awaited, each wait has its limit (RFC 5321 §4.5.3.2), and whatever breaks becom
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import secrets
 import socket
@@ -15,7 +14,8 @@ from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from eilpost.client.login import Channel, Login, LoginHeard, Refusal, Think, bindings_of, logging_in, told
+from eilpost.client.login import Channel, Login, LoginHeard, Refusal, Think, bindings_of, is_loopback, logging_in, told
+from eilpost.client.patience import RFC_TIMEOUTS, Broken, Timeouts
 from eilpost.client.transcript import Tell, Transcript
 from eilpost.mail.next_hop import Host
 from eilpost.net.stream import Stream, connect, connect_unix
@@ -41,37 +41,6 @@ from eilpost.smtp.phases import Phase
 T = TypeVar("T")
 
 FOREVER: Final = float("inf")
-QUIT_PATIENCE: Final = 5.0  # seconds; nothing depends on the answer
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long each wait may take, in seconds; the defaults are those of RFC 5321 §4.5.3.2."""
-
-    connect: float = 30.0
-    command: float = 300.0
-    data: float = 120.0
-    block: float = 180.0
-    end: float = 600.0
-
-    def of(self, stage: Stage) -> float:
-        """The limit of one stage."""
-        match stage:
-            case Stage.CONNECT:
-                return self.connect
-            case Stage.DATA:
-                return self.data
-            case Stage.CONTENT:
-                return self.block
-            case Stage.END:
-                return self.end
-            case Stage.QUIT:
-                return min(self.command, QUIT_PATIENCE)
-            case _:
-                return self.command
-
-
-RFC_TIMEOUTS: Final = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +53,6 @@ class Manner:
     source: str | None = None
     tell: Tell | None = None
     login: Login | None = None
-
-
-class Broken(Exception):
-    """The session is over; ``result`` is what everybody gets who has none yet."""
-
-    def __init__(self, result: Answered | Lost) -> None:
-        super().__init__()
-        self.result = result
 
 
 class Conversation:
@@ -324,14 +285,6 @@ def _plain(event: Answer | Greeting | AuthChallenge | AuthDone) -> Answer | Gree
     if isinstance(event, AuthChallenge | AuthDone):
         raise TypeError("no login is going on")
     return event
-
-
-def is_loopback(address: str) -> bool:
-    """Whether octets sent there stay on this machine."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def _why(error: OSError) -> str:

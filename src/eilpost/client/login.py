@@ -7,6 +7,7 @@ as long as the server wants, and whoever drives an event loop leaves that to a t
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import field
 from functools import partial
@@ -55,6 +56,23 @@ class Think:
     work: Callable[[], Response | Failure] = field(repr=False)
 
 
+def login_as(
+    user: str | None,
+    password: str | None,
+    token: str | None,
+    auth: str = AUTO,
+    *,
+    plain_on_loopback: bool = False,
+    certificate: bool = False,
+) -> Login | None:
+    """What a program asks for; None: no login. ValueError: a secret without a user."""
+    if user is None and auth.upper() != "EXTERNAL":
+        if password is not None or token is not None:
+            raise ValueError("a password or a token needs a user")
+        return None
+    return Login(Credentials(user or "", password, token), auth, plain_on_loopback, certificate)
+
+
 LoginStep = bytes | Stage | Think
 LoginHeard = Answer | Greeting | AuthChallenge | AuthDone | Response | Failure | None
 Refusal = Answered | Lost
@@ -66,6 +84,14 @@ _KINDS: Final[tuple[BindingKind, ...]] = ("tls-exporter", "tls-unique", "tls-ser
 def bindings_of(known: Mapping[str, bytes]) -> tuple[ChannelBinding, ...]:
     """The bindings of a connection that SCRAM can name, the strongest first."""
     return tuple(ChannelBinding(kind, known[kind]) for kind in _KINDS if kind in known)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether octets sent there stay on this machine."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def logging_in(machine: ClientConnection, login: Login, channel: Channel, nonce: str) -> Dialogue:

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from eilpost.client.conversation import Conversation, Manner, Timeouts, converse
+from eilpost.client.conversation import Conversation, Manner, converse
+from eilpost.client.patience import Timeouts
 from eilpost.client.pool import Pool
 from eilpost.client.transcript import Tell
 from eilpost.config.schema import Delivery

@@ -11,7 +11,7 @@ import pytest
 import eilpost
 from eilpost import Client, send
 from eilpost.client import MessageError, NotConnected, NotDelivered
-from eilpost.client.conversation import Timeouts
+from eilpost.client.patience import Timeouts
 from eilpost.mail.outcome import Fate
 from eilpost.smtp.commands import Dialect
 from tests.unit.peers import OFFER, Peer, refusing_port, staged
