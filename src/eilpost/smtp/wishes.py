@@ -22,7 +22,7 @@ _MOMENT = re.compile(
 )
 _FRACTION = re.compile(r"(\.[0-9]{1,6})[0-9]*", re.ASCII)
 _BY = re.compile(r"([+\-]?[0-9]{1,9});([RN])(T?)", re.ASCII | re.IGNORECASE)
-_PRIORITY = re.compile(r"-?[0-9]|\+[0-9]", re.ASCII)
+_PRIORITY = re.compile(r"-?[1-9]|0", re.ASCII)
 _CLASS = re.compile(r"[A-Za-z0-9.\-]+(?::[A-Za-z0-9.\-]+)*", re.ASCII)
 _SINCE = re.compile(r"([^;]+)(?:;([CR]))?", re.ASCII | re.IGNORECASE)
 
