@@ -218,6 +218,11 @@ def _joined(items: list[tuple[int, bool, str]]) -> str:
     return encoded_words.decode(octets, charset)
 
 
+def is_type(main: str, sub: str) -> bool:
+    """True for the two halves of a media type that can be attached."""
+    return bool(_TYPE.fullmatch(f"{main}/{sub}".lower())) and main.lower() not in ("multipart", "message")
+
+
 def _file_name(text: str) -> str:
     return encoded_words.display(text.encode("utf-8", "replace"), 255).strip()
 

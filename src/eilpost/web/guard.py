@@ -25,7 +25,6 @@ _GUESSES: Final = 10
 _MINUTE: Final = 60.0
 _MOST_PEERS: Final = 10_000
 _OPEN: Final = frozenset({"/livez", "/readyz"})
-_NOBODY: Final = "$argon2id$v=19$m=8,t=1,p=1$bm9ib2R5bm9ib2R5$hZ5ZkV7b4tqRr1YJmWqS5nZb7iZz1hWm5m0r5mJrP1o"
 
 _HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
@@ -48,6 +47,7 @@ class Accounts:
         self._known: dict[str, bytes] = {}
         self._wrong: dict[str, deque[float]] = {}
         self._hasher = PasswordHasher()
+        self._nobody = self._hasher.hash(secrets.token_urlsafe()) if hashes else ""
 
     @property
     def are_wanted(self) -> bool:
@@ -69,7 +69,8 @@ class Accounts:
         wrong.append(now)
         if len(self._wrong) > _MOST_PEERS:
             del self._wrong[next(iter(self._wrong))]
-        if shown.name and await asyncio.to_thread(self._is_right, shown):
+        is_right = bool(shown.name) and await asyncio.to_thread(self._is_right, shown)
+        if is_right:
             self._known[shown.name] = self._digest(shown.secret)
             wrong.pop()
             return None
@@ -78,15 +79,14 @@ class Accounts:
     def _is_known(self, shown: SignIn) -> bool:
         digest = self._digest(shown.secret)
         if not shown.name:
-            return any([hmac.compare_digest(digest, token) for token in self._tokens])
+            return sum(hmac.compare_digest(digest, token) for token in self._tokens) > 0
         return hmac.compare_digest(digest, self._known.get(shown.name, b""))
 
     def _is_right(self, shown: SignIn) -> bool:
         """Unknown names cost a hash too."""
         try:
-            return self._hasher.verify(self._hashes.get(shown.name, _NOBODY), shown.secret) and (
-                shown.name in self._hashes
-            )
+            self._hasher.verify(self._hashes.get(shown.name, self._nobody), shown.secret)
+            return shown.name in self._hashes
         except (Argon2Error, InvalidHashError):
             return False
 

@@ -1,0 +1,43 @@
+"""The application: API, Mailpit's API and pages behind one guard (a deed)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from eilpost.web.api import Api
+from eilpost.web.bodies import answer
+from eilpost.web.desk import Desk
+from eilpost.web.gate import Rules
+from eilpost.web.guard import Accounts, Guard
+from eilpost.web.mailpit import Mailpit
+from eilpost.web.pages import Pages
+
+NO_RULES = Rules()
+
+
+def app(
+    desk: Desk, *, rules: Rules = NO_RULES, accounts: Accounts | None = None, more: Sequence[BaseRoute] = ()
+) -> ASGIApp:
+    """What a web server runs for an inbox; ``more`` are routes that come before ours."""
+    pages = Pages(desk.inbox, server=desk.server)
+    routes: list[BaseRoute] = [*more, *Mailpit(desk).routes(), *Api(desk).routes(), *pages.routes()]
+    handlers = {404: _missing, 405: _not_so, 500: _broken}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), rules, accounts or Accounts({}))
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    return answer({"error": "there is nothing here; /api/openapi.json says what is where"}, 404)
+
+
+async def _not_so(request: Request, error: Exception) -> Response:
+    return answer({"error": f"{request.method} means nothing here"}, 405)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return answer({"error": "something went wrong here; the log says what"}, 500)
