@@ -15,7 +15,7 @@ from typing import Any, Final
 from eilpost.journal import CommandRefused, Faulted, HandshakeFailed, SessionClosed, SessionOpened, SessionSecured
 from eilpost.mail.encryption import Security
 from eilpost.mail.envelope import ReversePath
-from eilpost.mail.reply import Reply, reply
+from eilpost.mail.reply import Reply
 from eilpost.net.stream import DeadlineExpired, Stream, TlsError
 from eilpost.policy import login as login_policy
 from eilpost.policy import recipient as recipient_policy
@@ -30,7 +30,7 @@ from eilpost.receive.roles import RoleRow
 from eilpost.receive.transaction import Transaction
 from eilpost.sasl.words import Challenge, Success
 from eilpost.smtp import replies
-from eilpost.smtp.commands import COMMANDS, Dialect, Verb
+from eilpost.smtp.commands import Dialect, Verb
 from eilpost.smtp.events import (
     Auth,
     AuthResponse,
@@ -440,7 +440,7 @@ class Session:
         return None
 
     def _on_help(self, event: Help) -> None:
-        self._useless(help_reply(event.topic, self._guest.role.dialect))
+        self._useless(self._machine.help_reply(event.topic))
 
     async def _on_auth(self, event: Auth) -> None:
         login = self._login = self._login or Login()
@@ -469,18 +469,6 @@ class Session:
 
     def _on_refused(self, event: Refused) -> Awaitable[None] | None:
         return self._refuse(event.line.decode("utf-8", "backslashreplace"), event.reply)
-
-
-def help_reply(topic: str, dialect: Dialect) -> Reply:
-    """HELP from the table of commands (RFC 5321 §4.1.1.8)."""
-    row = COMMANDS.get(topic.upper())
-    if row is not None and dialect in row.dialects:
-        # A reply is ASCII (RFC 5321 §4.2), and a question mark tells nobody where to read on.
-        return reply(214, "2.0.0", row.syntax, row.help, row.rfc.replace("§", "section "))
-    if topic:
-        return reply(504, "5.5.4", "No help for that; HELP alone lists the commands")
-    known = " ".join(verb for verb, row in COMMANDS.items() if dialect in row.dialects)
-    return reply(214, "2.0.0", "Commands:", known, "HELP command explains one")
 
 
 async def _name_of(reverse: Callable[[str], Awaitable[str]], address: str) -> str:

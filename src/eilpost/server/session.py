@@ -21,7 +21,7 @@ from eilpost.mail.envelope import (
     Recipient,
     ReversePath,
 )
-from eilpost.mail.reply import Reply, reply
+from eilpost.mail.reply import Reply
 from eilpost.net.stream import DeadlineExpired, Stream, TlsError
 from eilpost.sasl.words import BindingKind, Challenge, ChannelBinding, Failure, ServerTerms, Success
 from eilpost.server import answers
@@ -31,7 +31,7 @@ from eilpost.server.login import FAILURES, Exchange, nonce, refusal
 from eilpost.server.terms import Terms
 from eilpost.server.wire import Wire
 from eilpost.smtp import replies
-from eilpost.smtp.commands import COMMANDS, Dialect, Verb
+from eilpost.smtp.commands import Dialect, Verb
 from eilpost.smtp.events import (
     Auth,
     AuthResponse,
@@ -389,17 +389,6 @@ class Session(Wire):
         return self._handler.end(self, event)
 
 
-def help_reply(topic: str, dialect: Dialect) -> Reply:
-    """HELP from the table of commands (RFC 5321 §4.1.1.8)."""
-    row = COMMANDS.get(topic.upper())
-    if row is not None and dialect in row.dialects:
-        return reply(214, "2.0.0", row.syntax, row.help)
-    if topic:
-        return reply(504, "5.5.4", "No help for that; HELP alone lists the commands")
-    known = " ".join(verb for verb, row in COMMANDS.items() if dialect in row.dialects)
-    return reply(214, "2.0.0", "Commands:", known)
-
-
 class Step(NamedTuple):
     """One row: whom an event asks, what is said when they say nothing, what a positive reply leads to."""
 
@@ -456,7 +445,7 @@ _STEPS: Final[Mapping[type[object], Step]] = {
     ),
     Help: Step(
         lambda session, event: session._handler.help(session, event),
-        lambda session, event: help_reply(event.topic, session.dialect),
+        lambda session, event: session._machine.help_reply(event.topic),
         is_junk=True,
     ),
     Refused: Step(lambda session, event: session._handler.refused(session, event), lambda session, event: event.reply),

@@ -13,7 +13,6 @@ from typing import Final
 from eilpost.mail.envelope import ByMode, DeliverBy, ValidSince
 
 MAX_SOLICIT: Final = 1000  # octets, RFC 3865 §4.2
-HIGHEST_PRIORITY: Final = 9  # RFC 6710 §4
 
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _MOMENT = re.compile(
