@@ -297,16 +297,15 @@ class LinesLost:
 
 
 Event = (
-    SessionOpened | SessionSecured | HandshakeFailed | SessionClosed | CommandRefused | LoggedIn | LoginFailed | MailboxRead | RelayOpened
-    | Accepted | Attempted | Reported
-    | ReportOmitted | Removed | SetAside | Operated | DestinationChanged | IntakeChanged | SystemChanged | Warned
-    | Faulted | LinesLost
+    SessionOpened | SessionSecured | HandshakeFailed | SessionClosed | CommandRefused | LoggedIn | LoginFailed
+    | MailboxRead | RelayOpened | Accepted | Attempted | Reported | ReportOmitted | Removed | SetAside | Operated
+    | DestinationChanged | IntakeChanged | SystemChanged | Warned | Faulted | LinesLost
 )  # fmt: skip
 
 EVENTS: Final[tuple[type[Event], ...]] = (
-    SessionOpened, SessionSecured, HandshakeFailed, SessionClosed, CommandRefused, LoggedIn, LoginFailed, MailboxRead, RelayOpened, Accepted,
-    Attempted, Reported, ReportOmitted, Removed, SetAside, Operated, DestinationChanged, IntakeChanged, SystemChanged, Warned, Faulted,
-    LinesLost,
+    SessionOpened, SessionSecured, HandshakeFailed, SessionClosed, CommandRefused, LoggedIn, LoginFailed,
+    MailboxRead, RelayOpened, Accepted, Attempted, Reported, ReportOmitted, Removed, SetAside, Operated,
+    DestinationChanged, IntakeChanged, SystemChanged, Warned, Faulted, LinesLost,
 )  # fmt: skip
 
 Journal = Callable[[Event], None]

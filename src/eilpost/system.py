@@ -29,6 +29,7 @@ from eilpost.deliver.agent import Agent
 from eilpost.deliver.lmtp import Lmtp
 from eilpost.deliver.local import Local
 from eilpost.deliver.relay import Relay
+from eilpost.directory.after_pop import AfterPop
 from eilpost.directory.alias_file import AliasFile
 from eilpost.directory.authenticator import Authenticator
 from eilpost.directory.lookup import Directory
@@ -36,10 +37,11 @@ from eilpost.directory.open_sources import open_sources
 from eilpost.directory.source import SourceError
 from eilpost.directory.store import DirectoryError
 from eilpost.journal import Journal, SystemChanged, Warned
-from eilpost.mail.address import Address
+from eilpost.mail.address import Address, parse_address
 from eilpost.mail.answer import Found
 from eilpost.mail.next_hop import Means, NextHop
 from eilpost.maildrop.delivery import Maildirs
+from eilpost.maildrop.drops import MaildirDrops
 from eilpost.maildrop.place import place
 from eilpost.net import daemon, listen
 from eilpost.net.clock import SystemClock
@@ -54,6 +56,8 @@ from eilpost.receive.inquiry import Inquiry
 from eilpost.receive.ownership import ownership
 from eilpost.receive.reception import Reception
 from eilpost.receive.roles import ROLES
+from eilpost.retrieve import house as retrieve
+from eilpost.retrieve.door import Retrieval
 from eilpost.route import choose, expand, mx
 from eilpost.spool.contract import Entry, SpoolError, State
 from eilpost.spool.sqlite import SqliteSpool
@@ -142,21 +146,26 @@ class System:
         manager = Manager(
             spool, agents, self._choose, self._config, self._journal, SystemClock(), random.SystemRandom().random
         )
+        self._after_pop = AfterPop(data) if self._config.smtp_after_pop.enabled else None
         self._reception = self._open_reception(spool, manager, resolver)
+        drops = MaildirDrops(lambda account: self._home(parse_address(account)))
+        self._retrieval = self._open_retrieval(drops)
         desk = Desk(spool, manager, self._journal, time.time, self._reload_for_operator)
         channel = Channel(data / CONTROL_SOCKET, desk, self._journal)
         await manager.start()
         await channel.start()
         for door in self._doors:
-            tls = self._keys.asking if self._keys is not None and ROLES[door.role].implicit else None
-            await door.listener.start(self._reception.door(door.role), tls)
+            tls = self._keys.asking if self._keys is not None and _is_implicit(door.role) else None
+            enter = self._retrieval.door(door.role) if door.role.is_pop3 else self._reception.door(door.role)
+            await door.listener.start(enter, tls)
         self._journal(SystemChanged("ready", ", ".join(f"{d.role.value} {d.listener.address}" for d in self._doors)))
         on_ready()
         await self._stop.wait()
         self._journal(SystemChanged("stopping"))
         for door in self._doors:
             door.listener.close()
-        await self._reception.stop(GRACE)
+        await asyncio.gather(self._reception.stop(GRACE), self._retrieval.stop(GRACE))
+        drops.close()
         await channel.stop()
         await manager.stop(GRACE)
         for agent in agents.values():
@@ -184,7 +193,9 @@ class System:
         self._routes = choose.routes(config.domain, config.relay)
         limits = fitting(config.limits, self._files)
         logins = self._logins(config, limits)
-        self._reception.reload(limits, parse_networks(config.relay.networks), self._inquiry(config), logins)
+        networks = parse_networks(config.relay.networks)
+        self._reception.reload(limits, networks, self._inquiry(config), logins)
+        self._retrieval.reload(_retrieve_rules(config, limits), networks, logins.authenticator, keys=logins.keys)
         before.close()
         self._journal(SystemChanged("reloaded"))
 
@@ -200,6 +211,7 @@ class System:
             ("delivery", self._config.delivery, config.delivery),
             ("queue", self._config.queue, config.queue),
             ("spool", self._config.spool, config.spool),
+            ("smtp_after_pop", self._config.smtp_after_pop.enabled, config.smtp_after_pop.enabled),
         ):
             if before != after:
                 self._journal(Warned("restart needed", f"[{what}] has changed and counts from the next start"))
@@ -232,10 +244,11 @@ class System:
 
     def _logins(self, config: Config, limits: Limits) -> Logins:
         """Logins begin anew with each configuration: what was remembered and counted by the old rules is forgotten."""
-        authenticator = Authenticator(self._sources.sources, config.auth, self._journal)
+        authenticator = self._authenticator = Authenticator(self._sources.sources, config.auth, self._journal)
         granted = ownership(config.sender, config.aliases.delimiter)
         keys = self._sources.sources.finder is not None
-        return Logins(config.auth, limits, config.server.hostname, authenticator, granted, keys=keys, starttls=self._keys is not None)
+        starttls, hostname = self._keys is not None, config.server.hostname
+        return Logins(config.auth, limits, hostname, authenticator, granted, keys=keys, starttls=starttls)
 
     def _open_reception(self, spool: SqliteSpool, manager: Manager, resolver: Resolver) -> Reception:
         config = self._config
@@ -263,7 +276,22 @@ class System:
             self._keys,
             config.tls.handshake_deadline,
         )
-        return Reception(house, parse_networks(config.relay.networks))
+        after_pop = self._after_pop.account if self._after_pop is not None else None
+        return Reception(house, parse_networks(config.relay.networks), after_pop)
+
+    def _open_retrieval(self, drops: MaildirDrops) -> Retrieval:
+        config = self._config
+        ways = retrieve.Ways(
+            self._authenticator,
+            drops,
+            self._after_pop.open if self._after_pop is not None else None,
+            self._keys.asking if self._keys is not None else None,
+            self._sources.sources.finder is not None,
+            lambda: self._reception.guests,
+        )
+        rules = _retrieve_rules(config, fitting(config.limits, self._files))
+        house = retrieve.House(config.server.hostname, rules, ways, self._journal)
+        return Retrieval(house, parse_networks(config.relay.networks), daemon.user_name)
 
     def _agents(self, resolver: Resolver, data: Path) -> dict[Means, Agent]:
         config = self._config
@@ -295,6 +323,15 @@ def _ourselves(config: Config) -> mx.Self:
     own = [_mx_endpoint(row) for row in config.listen if row.role is Role.MX]
     addresses = {end.host for end in own if end.port == config.delivery.port and end.host not in ("0.0.0.0", "::", "")}
     return mx.Self(frozenset({config.server.hostname.lower()}), frozenset(addresses))
+
+
+def _is_implicit(role: Role) -> bool:
+    """Whether TLS begins with the first octet."""
+    return role is Role.POP3S or (role in ROLES and ROLES[role].implicit)
+
+
+def _retrieve_rules(config: Config, limits: Limits) -> retrieve.Rules:
+    return retrieve.Rules(limits, config.auth, config.pop3, config.smtp_after_pop, config.tls.handshake_deadline)
 
 
 def _lock(config: Config) -> Lock:

@@ -154,6 +154,7 @@ class Running:
     addresses: dict[Role, tuple[str, int]]
     events: list[Event]
     callers: list[Caller] = field(default_factory=list)
+    talkers: list[Any] = field(default_factory=list)
     reread: list[Config] = field(default_factory=list)
 
     @property
@@ -283,7 +284,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
     try:
         yield world
     finally:
-        for caller in world.callers:
+        for caller in (*world.callers, *world.talkers):
             caller.close()
         system.stop()
         begin = time.monotonic()
