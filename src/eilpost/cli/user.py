@@ -8,14 +8,18 @@ from typing import Any
 
 import click
 
+from eilpost.cli.app_password import app_password
 from eilpost.cli.errors import CommandError
 from eilpost.cli.exits import Exit
+from eilpost.cli.import_users import import_users
 from eilpost.cli.local import address_of, hosted, hosted_domain, open_store
 from eilpost.cli.options import config_option, example, json_option, yes_option
 from eilpost.cli.output import Column, moment, note, say, show
 from eilpost.config.load import load
+from eilpost.directory.kept import Kept
+from eilpost.directory.last_use import LastUse
 from eilpost.directory.names import doubts, refusal
-from eilpost.directory.passwords import PasswordError, hash_password
+from eilpost.directory.passwords import PasswordError, keep
 from eilpost.directory.store import AccountExists
 from eilpost.mail.account import Account
 
@@ -54,7 +58,7 @@ def add(address: str, password_stdin: bool, config_file: str | None) -> None:
             note(f"warning: {address}: {doubt}")
         if any(other.address == wanted for other in others):
             raise AccountExists(f"the account {wanted} exists already")
-        made = store.add_account(wanted, _password(password_stdin, optional=True), time.time())
+        made = store.add_user(wanted, _password(password_stdin, optional=True), time.time())
     say(f"{made.address} added" + ("" if made.can_log_in else ", without a password"))
 
 
@@ -80,14 +84,27 @@ def _row(account: Account) -> dict[str, Any]:
 @click.argument("address")
 @_stdin_option
 @click.option("--none", "no_password", is_flag=True, help="Take the password away: nobody can log in.")
+@click.option(
+    "--cram",
+    is_flag=True,
+    help="Keep the password itself as well: CRAM-MD5 and APOP need it, and whoever reads the directory then reads it.",
+)
 @config_option
-def passwd(address: str, password_stdin: bool, no_password: bool, config_file: str | None) -> None:
-    """Give an account another password."""
-    if no_password and password_stdin:
-        raise click.UsageError("--none and --password-stdin exclude each other", click.get_current_context())
+def passwd(address: str, password_stdin: bool, no_password: bool, cram: bool, config_file: str | None) -> None:
+    """Give an account another password. App passwords stay as they are.
+
+    Kept are an Argon2id hash and the keys of SCRAM, from which nobody reads the password. CRAM-MD5 and
+    APOP cannot do with that: for an account whose program knows nothing better, --cram keeps the
+    password itself, unencrypted. A later passwd without --cram forgets it.
+    """
+    if no_password and (password_stdin or cram):
+        other = "--password-stdin" if password_stdin else "--cram"
+        raise click.UsageError(f"--none and {other} exclude each other", click.get_current_context())
     with open_store(load(config_file)) as store:
         account = store.account(address_of(address))
-        store.set_password(account.address, "" if no_password else _password(password_stdin, optional=False))
+        store.set_kept(account.address, Kept() if no_password else _password(password_stdin, optional=False, cram=cram))
+    if cram:
+        note(f"warning: the password of {account.address} is kept as it is, for CRAM-MD5 and APOP")
     say(f"{account.address} has {'no password now' if no_password else 'a new password'}")
 
 
@@ -106,6 +123,7 @@ def remove(address: str, yes: bool, config_file: str | None) -> None:
         if not yes and not _agreed(question):
             raise CommandError("nothing was removed", Exit.USAGE)
         store.remove_account(account.address)
+        LastUse(config.server.data).forget(str(account.address))
     say(f"{account.address} removed; its mail stays below {config.server.data}/mail/{account.address.domain}")
 
 
@@ -115,13 +133,13 @@ def _agreed(question: str) -> bool:
     return click.confirm(question, err=True)
 
 
-def _password(from_stdin: bool, *, optional: bool) -> str:
-    """The hash of the password that is read or asked for; empty when there is none."""
+def _password(from_stdin: bool, *, optional: bool, cram: bool = False) -> Kept:
+    """What is kept of the password that is read or asked for; nothing when there is none."""
     password = _read_password(from_stdin, optional=optional)
     if not password and optional and not from_stdin:
-        return ""
+        return Kept()
     try:
-        return hash_password(password)
+        return keep(password, cram=cram)
     except PasswordError as error:
         raise CommandError(f"the password cannot be used: {error}", Exit.DATAERR) from None
 
@@ -139,3 +157,7 @@ def _read_password(from_stdin: bool, *, optional: bool) -> str:
     if optional:
         return ""
     raise CommandError("there is no terminal to ask for a password; give it with --password-stdin", Exit.USAGE)
+
+
+user.add_command(app_password)
+user.add_command(import_users)

@@ -43,8 +43,12 @@ class DovecotSocket:
         async with self._opening:
             if self._line is None or self._line.is_closed:
                 reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_LINE)
-                self._line = _Line(reader, writer)
-                await self._line.shake_hands()
+                line = self._line = _Line(reader, writer)
+                try:
+                    await line.shake_hands()
+                except BaseException:
+                    line.close()  # half a handshake is no connection
+                    raise
             return self._line
 
     def close(self) -> None:

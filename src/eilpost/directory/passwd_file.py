@@ -41,14 +41,14 @@ def parse(text: str, domain: str) -> list[Entry | Skipped]:
 def _line(number: int, line: str, domain: str) -> Entry | Skipped:
     name, colon, rest = line.partition(":")
     hashed = _hash(rest)
+    if name and "@" not in name and not domain:
+        return Skipped(number, name, "the name has no domain, and none was given for those")
     try:
-        address = parse_address(name if "@" in name or not domain else f"{name}@{domain}")
+        address = parse_address(name if "@" in name else f"{name}@{domain}")
     except AddressError as error:
         return Skipped(number, name, f"the name is no address: {error}")
     if not colon or not hashed:
         return Skipped(number, name, "it has no password")
-    if not address.domain:
-        return Skipped(number, name, "the name has no domain, and none was given for those")
     if hashed.startswith(_LOCKED) or hashed == "x":
         return Skipped(number, name, "its password is locked, or kept elsewhere")
     why = check(hashed)
