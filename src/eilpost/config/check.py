@@ -21,12 +21,13 @@ from eilpost.route.urls import parse_smarthost
 SMTP_PORT: Final = 25
 RFC_RECIPIENTS: Final = 100  # RFC 5321 §4.5.3.1.8
 RFC_MESSAGE_SIZE: Final = 64 * KB  # RFC 5321 §4.5.3.1.7
+RFC_IDLE: Final = 10 * MINUTE  # RFC 1939 §3
 RFC_END_TIMEOUT: Final = 10 * MINUTE  # RFC 5321 §4.5.3.2.6
 _WIDE: Final = {4: 8, 6: 19}  # prefix lengths below which a relay network is bigger than anybody's
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 _READABLE_BY_ALL: Final = 0o004
-_FROM_USERS: Final = frozenset({Role.SUBMISSION, Role.SUBMISSIONS})
-_ENCRYPTED: Final = frozenset({Role.SUBMISSIONS})
+_FROM_USERS: Final = frozenset({Role.SUBMISSION, Role.SUBMISSIONS, Role.POP3, Role.POP3S})
+_ENCRYPTED: Final = frozenset({Role.SUBMISSIONS, Role.POP3S})
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -263,7 +264,33 @@ def _alias_file(facts: _Facts) -> Iterator[Finding]:
         yield Finding(("aliases", "file"), f"{path}: {facts.files[path].fault}")
 
 
+def _fetching(facts: _Facts) -> Iterator[Finding]:
+    config = facts.config
+    if config.pop3.idle < RFC_IDLE:
+        yield _warning(("pop3", "idle"), "is below the 10 minutes that RFC 1939 wants at least")
+    if config.pop3.apop:
+        yield _warning(("pop3", "apop"), "APOP rests on MD5; clients that can do SCRAM or TLS need no APOP")
+    for number, listener in enumerate(config.listen):
+        if listener.role is Role.POP3 and not config.tls.pairs and not config.auth.plain_on_loopback:
+            what = "has no TLS to offer: set [tls] certificate and key, or users log in by SCRAM alone"
+            yield _warning(("listen", number, "role"), what)
+
+
+def _after_pop(facts: _Facts) -> Iterator[Finding]:
+    rules = facts.config.smtp_after_pop
+    if not rules.enabled:
+        return
+    path = ("smtp_after_pop", "enabled")
+    what = "lets everybody behind the address of a user who has fetched mail send as that user; login is safer"
+    yield _warning(path, what)
+    if not any(listener.role.is_pop3 for listener in facts.config.listen):
+        yield _warning(path, "has no effect without a listener with the role pop3 or pop3s")
+    if not rules.tls_only:
+        yield _warning(("smtp_after_pop", "tls_only"), "false opens relaying by a login that others could overhear")
+
+
 RULES: Final[tuple[Callable[[_Facts], Iterator[Finding]], ...]] = (
     _hostname, _data_directory, _listeners, _lmtp_open_to_all, _domains, _delivery, _local_addresses,
-    _relay_networks, _smarthost, _standards, _sizes, _queue, _keys, _encrypted_roles, _alias_file,
+    _relay_networks, _smarthost, _standards, _sizes, _queue, _keys, _encrypted_roles, _fetching, _after_pop,
+    _alias_file,
 )  # fmt: skip

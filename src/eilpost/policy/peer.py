@@ -51,6 +51,13 @@ def identify(role: Role, address: str, networks: tuple[Network, ...]) -> Client:
     return Client(role, str(ip), key, trusted)
 
 
+def after_pop(client: Client, account: str) -> Client:
+    """The client whose address a POP3 login has opened relaying for: it sends as that account, and no other."""
+    if not account or client.trusted or client.role is Role.LMTP:
+        return client
+    return replace(client, account=account, logged_in=True)
+
+
 def identify_local(role: Role, account: str) -> Client:
     """The client behind a Unix socket: whoever the file's mode let in, named by ``account``."""
     return Client(role, "", "unix", True, account)

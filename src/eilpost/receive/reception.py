@@ -29,15 +29,23 @@ _REFUSAL_DEADLINE = 5.0
 class Reception:
     """Everybody who is connected, and what they share."""
 
-    def __init__(self, house: House, networks: tuple[peers.Network, ...]) -> None:
+    def __init__(
+        self, house: House, networks: tuple[peers.Network, ...], after_pop: Callable[[str], str] | None = None
+    ) -> None:
         self._house = house
         self._networks = networks
+        self._after_pop = after_pop  # SMTP-after-POP: the account that an address may send as
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._by_client: dict[str, int] = {}
         self._ids = count(1)
         self._base = f"{int(time.time()) & 0xFFFFFF:x}"
 
     # --- connections
+
+    @property
+    def guests(self) -> int:
+        """How many are connected."""
+        return self._house.guests
 
     def door(self, role: Role) -> Callable[[Stream], None]:
         """What a listener of this role calls for each connection."""
@@ -80,7 +88,9 @@ class Reception:
         """Who it is. A TCP peer that is gone already has no address either, and must not pass for a local user."""
         address, _ = stream.peer
         if address:
-            return peers.identify(role, address, self._networks)
+            client = peers.identify(role, address, self._networks)
+            account = self._after_pop(client.address) if self._after_pop is not None else ""
+            return peers.after_pop(client, account)
         uid = stream.peer_uid()
         return None if uid is None else peers.identify_local(role, self._house.ways.user_name(uid))
 

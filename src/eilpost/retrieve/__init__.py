@@ -1,0 +1,1 @@
+"""Mail is fetched: POP3 sessions over maildrops (a deed)."""
