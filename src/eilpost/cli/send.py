@@ -21,14 +21,18 @@ from eilpost.cli.errors import CommandError
 from eilpost.cli.exits import Exit
 from eilpost.cli.options import example, json_option
 from eilpost.cli.output import note, say, show_json
+from eilpost.cli.secret import LOGIN_REFUSED, asked_login
 from eilpost.client import Client, ClientError, MessageError, NotConnected, Receipt
 from eilpost.client.client import own_name
 from eilpost.client.prepare import Given
 from eilpost.config.values import Endpoint, parse_endpoint
 from eilpost.mail.outcome import Fate, Outcome
+from eilpost.mail.reply import Reply
 from eilpost.message.compose import Attachment, ComposeError, Letter, compose
 from eilpost.message.dates import format as format_date
 from eilpost.message.mailboxes import addresses
+from eilpost.sasl.choose import AUTO
+from eilpost.sasl.mechanisms import MECHANISMS
 from eilpost.smtp.commands import Dialect
 
 _SESSIONS: Final = 4
@@ -62,6 +66,7 @@ class _Bar(Protocol):
     epilog=example(
         "eilpost send --server 127.0.0.1:2525 --from anna@example.org --to berta@example.org --subject Hi --body Hello",
         "eilpost send --server mx.example.org --eml message.eml --transcript --explain",
+        "pass show mail | eilpost send --server smtp.example.org:587 --user anna --password-stdin --eml message.eml",
         "date | eilpost send --from cron@example.org --to ops@example.org --subject Time -",
     )
 )
@@ -94,6 +99,16 @@ class _Bar(Protocol):
 @click.option("--attach", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to attach.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A further header field.")
 @click.option("--tls", type=click.Choice(["off"]), default="off", show_default=True, help="How to encrypt.")
+@click.option("--user", metavar="NAME", help="Log in; the password is asked for, or is in $EILPOST_PASSWORD.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--token-stdin", is_flag=True, help="Read an OAuth token from there; it may be in $EILPOST_TOKEN too.")
+@click.option(
+    "--auth",
+    type=click.Choice([AUTO, *MECHANISMS], case_sensitive=False),
+    default=AUTO,
+    help="How to log in; else the best that both have.",
+)
+@click.option("--plain-on-loopback", is_flag=True, help="Show a server on this machine the password without TLS.")
 @click.option("--lmtp", is_flag=True, help="Speak LMTP.")
 @click.option("--hello", default="", metavar="NAME", help="How to greet; else by this host's name.")
 @click.option("--transcript", is_flag=True, help="Show the dialogue on standard error.")
@@ -106,15 +121,24 @@ def send(**given: Any) -> int:
     sender and recipients then come from their headers unless --from and --to are given.
     """  # fmt: skip
     endpoint = _endpoint(given["server"])
+    login = asked_login(given)
     try:
         items = _whole(given) if given["eml"] else [_composed(given)]
-        results = asyncio.run(_send_all(items, endpoint, given))
+        results = asyncio.run(_send_all(items, endpoint, login, given))
     except (MessageError, ComposeError) as error:
         raise CommandError(str(error), Exit.DATAERR) from None
     except NotConnected as error:
-        refused = error.reply is not None and error.reply.is_transient
-        raise CommandError(f"{endpoint}: {error}", Exit.TEMPFAIL if refused else Exit.UNAVAILABLE) from None
+        raise CommandError(f"{endpoint}: {error}", _code(error.reply)) from None
     return _tell(items, results, as_json=given["as_json"])
+
+
+def _code(said: Reply | None) -> Exit:
+    """For a server that takes no mail from us."""
+    if said is None:
+        return Exit.UNAVAILABLE
+    if said.code in LOGIN_REFUSED:
+        return Exit.NOPERM
+    return Exit.TEMPFAIL if said.is_transient else Exit.UNAVAILABLE
 
 
 def _endpoint(text: str) -> Endpoint:
@@ -201,7 +225,7 @@ def _envelope_sender(text: str) -> str:
 
 
 async def _send_all(
-    items: Sequence[_Item], endpoint: Endpoint, given: Mapping[str, Any]
+    items: Sequence[_Item], endpoint: Endpoint, login: Mapping[str, Any], given: Mapping[str, Any]
 ) -> list[Receipt | ClientError]:
     """A result for each message, in order; a session that does not come about ends it all."""
     watched = given["transcript"] or given["explain"]
@@ -212,6 +236,7 @@ async def _send_all(
         hostname=given["hello"],
         size=1 if watched else _SESSIONS,
         tell=_teller(given["explain"]) if watched else None,
+        **login,
     )
     with _progress(items, quiet=watched) as bar:
         async with client:
