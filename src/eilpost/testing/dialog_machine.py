@@ -1,10 +1,13 @@
 """Runs a dialogue against the bare server machine, without a socket (a grammar).
 
-Grammar and phases answer as they must; where policy would be asked, everything is accepted.
+Grammar and phases answer as they must; where policy would be asked, everything is accepted. Logins succeed with
+the password ``secret``. What a listener offers beside the standard is set by ``machine.offers`` (extensions),
+``machine.mechanisms`` and ``machine.mechanisms_over_tls``, for dialogues that are ``on: machine``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from eilpost.config.schema import Role
@@ -13,11 +16,14 @@ from eilpost.policy import verdicts
 from eilpost.smtp import replies
 from eilpost.smtp.commands import Dialect
 from eilpost.smtp.events import (
+    Auth,
+    AuthResponse,
     ChunkEnd,
     Content,
     ContentEnd,
     Data,
     Disconnected,
+    Etrn,
     Event,
     Expand,
     Hello,
@@ -28,15 +34,21 @@ from eilpost.smtp.events import (
     Rcpt,
     Refused,
     Reset,
+    StartTls,
     Verify,
+    XClient,
+    XForward,
 )
+from eilpost.smtp.extensions import STANDARD
 from eilpost.smtp.phases import Phase
 from eilpost.smtp.server import NEED_DATA, ServerConnection, ServerSettings
 from eilpost.testing.dialog import Demand, Dialogue, play
 
 GREETING: Final = reply(220, None, "mx.example.test ESMTP")
 ACCEPTED: Final = reply(250, "2.0.0", "Ok: accepted")
-HELP: Final = reply(214, "2.0.0", "See RFC 5321")
+
+_QUESTIONS: Final = {"PLAIN": (b"",), "LOGIN": (b"User Name\0", b"Password\0")}
+"""What each mechanism asks, in turn; an initial response answers the first."""
 
 
 def settings_of(dialogue: Dialogue) -> ServerSettings:
@@ -48,6 +60,8 @@ def settings_of(dialogue: Dialogue) -> ServerSettings:
     return ServerSettings(
         dialect=Dialect.LMTP if dialogue.role is Role.LMTP else Dialect.SMTP,
         typed=dialogue.role is Role.SUBMISSION,
+        extensions=STANDARD | frozenset(dialogue.settings.get("machine.offers", ())),
+        mechanisms=tuple(dialogue.settings.get("machine.mechanisms", ())),
         **{name: value for name, value in known.items() if value is not None},
     )
 
@@ -55,8 +69,10 @@ def settings_of(dialogue: Dialogue) -> ServerSettings:
 class MachineUnderTest:
     """A server machine that accepts whatever its grammar lets through; it keeps the contents."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, over_tls: ServerSettings | None = None) -> None:
         self._machine = ServerConnection(settings)
+        self._over_tls = over_tls or settings
+        self._questions: list[bytes] = []
         self._content = bytearray()
         self._output = bytearray(self._machine.greet(GREETING))
         self.contents: list[bytes] = []
@@ -67,6 +83,10 @@ class MachineUnderTest:
         self._machine.receive_data(octets)
         while not self.closed and (event := self._machine.next_event()) is not NEED_DATA:
             self._answer(event)
+
+    def encrypt(self) -> None:
+        """The handshake is done."""
+        self._machine.secured(self._over_tls)
 
     def line(self) -> bytes | None:
         """Its next line; None when it has closed and said all. LookupError when it waits for input."""
@@ -89,14 +109,33 @@ class MachineUnderTest:
                 self._content += octets
             case Disconnected():
                 self.closed = True
+            case Auth(mechanism=mechanism, initial=initial):
+                self._questions = list(_QUESTIONS.get(mechanism, ()))
+                self._output += self._login(mechanism in _QUESTIONS, initial)
+            case AuthResponse(octets=None):
+                self._output += self._machine.send(replies.AUTH_CANCELLED)
+            case AuthResponse(octets=octets):
+                self._output += self._login(True, octets)
             case _:
                 self._output += self._machine.send(self._decide(event))
                 self.closed = self._machine.phase is Phase.CLOSED
+
+    def _login(self, known: bool, response: bytes | None) -> bytes:
+        if not known:
+            return self._machine.send(replies.AUTH_UNKNOWN)
+        if response is not None:
+            self._questions.pop(0)
+        if self._questions:
+            return self._machine.challenge(self._questions[0])
+        right = response is not None and response.endswith(b"secret")
+        return self._machine.send(replies.AUTH_OK if right else replies.AUTH_FAILED)
 
     def _decide(self, event: Event) -> Reply:
         match event:
             case Refused(reply=answer):
                 return answer
+            case Help(topic=topic):
+                return self._machine.help_reply(topic)
             case Hello():
                 return self._machine.hello_reply("mx.example.test")
             case ContentEnd(refusal=refusal):
@@ -120,13 +159,18 @@ _DECISIONS: Final[dict[type[Event], Reply]] = {
     Quit: replies.BYE,
     Verify: verdicts.CANNOT_VERIFY,
     Expand: verdicts.NO_EXPANSION,
-    Help: HELP,
+    StartTls: replies.READY_FOR_TLS,
+    Etrn: reply(250, "2.0.0", "Ok: the queue is started"),
+    XClient: GREETING,
+    XForward: replies.OK,
 }
 
 
 def run_on_machine(dialogue: Dialogue, *, split: bool = False) -> list[bytes]:
     """Plays the dialogue to its end; the contents that were accepted. Mismatch when it differs."""
-    machine = MachineUnderTest(settings_of(dialogue))
+    settings = settings_of(dialogue)
+    over_tls = replace(settings, mechanisms=tuple(dialogue.settings.get("machine.mechanisms_over_tls", ())))
+    machine = MachineUnderTest(settings, over_tls)
     player = play(dialogue, split=split)
     answer: bytes | None = None
     while True:
@@ -148,6 +192,8 @@ def _serve(machine: MachineUnderTest, demand: bytes | Demand) -> bytes | None:
                 return b"(silence)\r\n"
         case Demand.CLOSE_OURS:
             machine.feed(b"")
+        case Demand.ENCRYPT:
+            machine.encrypt()
         case Demand.REST:
             machine.feed(b"")
             return machine.rest()
