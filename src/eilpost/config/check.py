@@ -15,7 +15,8 @@ from typing import Final
 from eilpost.config.problem import Finding, KeyPath, Severity
 from eilpost.config.schema import CHAIN_NAME, KB, KEY_NAME, MINUTE, Config, Role
 from eilpost.config.values import Endpoint, parse_endpoint
-from eilpost.mail.address import parse_address, to_unicode
+from eilpost.mail.address import AddressError, parse_address, to_unicode
+from eilpost.mail.encryption import Encryption
 from eilpost.route.urls import parse_smarthost
 
 SMTP_PORT: Final = 25
@@ -179,6 +180,31 @@ def _smarthost(facts: _Facts) -> Iterator[Finding]:
             yield Finding(("relay", "smarthost"), f"leads back to listen[{number + 1}] of this server: a loop")
 
 
+def _smarthost_login(facts: _Facts) -> Iterator[Finding]:
+    relay = facts.config.relay
+    named = [name for name, file in (("password_file", relay.password_file), ("token_file", relay.token_file)) if file]
+    if not relay.user:
+        if named:
+            yield Finding(("relay", "user"), f"is missing; {named[0]} is the secret of somebody")
+        return
+    if not relay.smarthost:
+        yield Finding(("relay", "user"), "logs in at the smarthost, and there is none")
+    elif len(named) != 1:
+        yield Finding(("relay", "password_file"), "is missing; a login needs it, or token_file, and not both")
+    for name in named:
+        file = relay.token_file if name == "token_file" else relay.password_file
+        if not facts.files[file].exists:
+            yield Finding(("relay", name), f"there is no file {file}")
+        elif facts.files[file].mode & _READABLE_BY_ALL:
+            yield _warning(("relay", name), f"{file} can be read by everybody on this machine; chmod 600 mends it")
+    if relay.smarthost and parse_smarthost(relay.smarthost).protection is not Encryption.VERIFY:
+        yield _warning(
+            ("relay", "smarthost"),
+            "is not verified, so no password is shown to it, only SCRAM and CRAM-MD5 are spoken; "
+            "write smtps://, or ?tls=verify",
+        )
+
+
 def _standards(facts: _Facts) -> Iterator[Finding]:
     limits = facts.config.limits
     if limits.recipients < RFC_RECIPIENTS:
@@ -289,8 +315,46 @@ def _after_pop(facts: _Facts) -> Iterator[Finding]:
         yield _warning(("smtp_after_pop", "tls_only"), "false opens relaying by a login that others could overhear")
 
 
+def _login_directory(facts: _Facts) -> Iterator[Finding]:
+    """A directory that cannot be asked would tell every user that they are wrong, or keep them all waiting."""
+    directory = facts.config.directory
+    file = ("directory", "file")
+    if directory.kind == "passwd" or (directory.kind == "sql" and not directory.database):
+        if not directory.file:
+            yield Finding(file, f"is missing; kind {directory.kind!r} reads it")
+        elif not facts.files[directory.file].exists:
+            yield Finding(file, f"there is no file {directory.file}")
+        elif facts.files[directory.file].mode & _READABLE_BY_ALL:
+            yield _warning(file, f"{directory.file} can be read by everybody on this machine; chmod 640 mends it")
+    if directory.kind == "sql" and not any(f":{name}" in directory.query for name in ("user", "local")):
+        yield Finding(("directory", "query"), "names neither :user nor :local, so everybody would be the same user")
+    if directory.kind == "dovecot":
+        if not facts.files[directory.socket].exists:
+            yield _warning(
+                ("directory", "socket"), f"there is no {directory.socket}; logins wait until Dovecot makes it"
+            )
+        if any(name.startswith(("SCRAM", "CRAM")) for name in facts.config.auth.mechanisms):
+            yield _warning(("auth", "mechanisms"), "SCRAM and CRAM-MD5 are not offered: Dovecot shows no keys")
+
+
+def _senders(facts: _Facts) -> Iterator[Finding]:
+    for number, sender in enumerate(facts.config.sender):
+        for text in sender.addresses:
+            try:
+                parse_address(f"x{text}" if text.startswith("@") else text)
+            except AddressError as error:
+                what = f"{text!r} is neither an address nor a domain as @example.org: {error}"
+                yield Finding(("sender", number, "addresses"), what)
+
+
+def _login_places(facts: _Facts) -> Iterator[Finding]:
+    if facts.config.auth.on_mx:
+        yield _warning(("auth", "on_mx"), "the whole Internet may guess passwords on mx; users belong on submission")
+
+
 RULES: Final[tuple[Callable[[_Facts], Iterator[Finding]], ...]] = (
     _hostname, _data_directory, _listeners, _lmtp_open_to_all, _domains, _delivery, _local_addresses,
-    _relay_networks, _smarthost, _standards, _sizes, _queue, _keys, _encrypted_roles, _fetching, _after_pop,
+    _relay_networks, _smarthost, _smarthost_login, _standards, _sizes, _queue, _keys, _encrypted_roles, _fetching, _after_pop,
     _alias_file,
+    _login_directory, _senders, _login_places,
 )  # fmt: skip

@@ -172,7 +172,10 @@ def _resolver(path: Path | None) -> _Base:
 
 def _look(config: Config) -> dict[str, FileFact]:
     """Facts about the files that the configuration names."""
-    facts = _look_at_keys(config)
+    facts = _look_at_keys(config) | {
+        name: _stat(name) for name in (config.directory.file, config.directory.socket) if name
+    }
+    facts |= {name: _stat(name) for name in (config.relay.password_file, config.relay.token_file) if name}
     aliases = config.aliases.file
     return facts | {aliases: _read_through(aliases)} if aliases else facts
 
