@@ -7,10 +7,22 @@ import random
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from eilpost.mail.address import Address
-from eilpost.mail.envelope import Body, MailParameters, Notify, RcptParameters, Recipient, Ret, ReversePath
+from eilpost.mail.envelope import (
+    Body,
+    ByMode,
+    DeliverBy,
+    MailParameters,
+    Notify,
+    RcptParameters,
+    Recipient,
+    Ret,
+    ReversePath,
+    ValidSince,
+)
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.status import Status
 from eilpost.spool import records
@@ -54,7 +66,7 @@ def one_input(octets: bytes) -> None:
     number, position = source.getrandbits(55), source.randrange(1000)
     row = _as_read(records.encode_recipient(number, position, recipient, records.DEFERRED, 1.5))
     outcome = _outcome(source)
-    row = (*row[:-1], records.encode_outcome(outcome).encode())
+    row = (*row[:_LAST], records.encode_outcome(outcome).encode())  # the rank is written and never read
     decoded = records.decode_recipient(row)
     assert decoded.recipient == recipient, row
     assert decoded.last == outcome, row
@@ -126,6 +138,15 @@ def _message(source: random.Random) -> MessageRecord:
         _maybe(source, source.choice(list(Ret))),
         _maybe(source, _text(source)),
     )
+    if source.random() < 0.5:
+        parameters = replace(
+            parameters,
+            auth=_maybe(source, ReversePath(_maybe(source, _address(source)))),
+            priority=_maybe(source, source.randrange(-9, 10)),
+            deliver_by=_maybe(source, DeliverBy(source.randrange(-9, 10**9), source.choice(list(ByMode)), True)),
+            require_tls=source.random() < 0.5,
+            solicit=tuple(_text(source) for _ in range(source.randrange(3))),
+        )
     return MessageRecord(
         number=source.getrandbits(55),
         received=source.choice((0.0, 1e9, source.random() * 2e9)),
@@ -143,7 +164,8 @@ def _message(source: random.Random) -> MessageRecord:
 
 def _recipient(source: random.Random) -> Recipient:
     notify = _maybe(source, frozenset(source.sample(list(Notify), source.randrange(4))))
-    wishes = RcptParameters(notify, _maybe(source, _text(source)))
+    since = ValidSince(datetime.fromtimestamp(source.getrandbits(31), UTC), source.random() < 0.5)
+    wishes = RcptParameters(notify, _maybe(source, _text(source)), _maybe(source, since))
     full = Recipient(_address(source), wishes, _maybe(source, _address(source)))
     return source.choice((full, replace(full, parameters=RcptParameters(), given=None)))
 

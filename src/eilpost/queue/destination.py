@@ -44,7 +44,7 @@ def waiting(message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], nex
 class Destination:
     """A next hop, its line of jobs and its feedback; ``silence`` is the outcome that put it down."""
 
-    __slots__ = ("agent", "domains", "jobs", "next_hop", "silence", "window", "workers")
+    __slots__ = ("_ranked", "agent", "domains", "jobs", "next_hop", "silence", "window", "workers")
 
     def __init__(self, next_hop: NextHop, agent: Agent, most: int) -> None:
         self.next_hop = next_hop
@@ -54,6 +54,7 @@ class Destination:
         self.window = Window(most)
         self.workers = 0
         self.silence: Outcome | None = None
+        self._ranked = False  # whether any job in the line came with a priority
 
     @property
     def wants_worker(self) -> bool:
@@ -71,12 +72,28 @@ class Destination:
         return not self.jobs and not self.workers
 
     def enqueue(self, waiting: Waiting) -> None:
-        """One more job at the end of the line."""
+        """One more job at the end of the line, or of those with its priority (RFC 6710 §4.3)."""
         if not self.jobs:
             self.domains.clear()
-        self.jobs.append(waiting)
+            self._ranked = False
+        if self._ranked or waiting.job.message.parameters.priority is not None:
+            self._ranked = True
+            self.jobs.insert(_place(self.jobs, _priority(waiting)), waiting)
+        else:
+            self.jobs.append(waiting)
         for item in waiting.recipients:
             self.domains.add(item.recipient.address.domain)
+
+
+def _priority(waiting: Waiting) -> int:
+    return waiting.job.message.parameters.priority or 0
+
+
+def _place(jobs: deque[Waiting], priority: int) -> int:
+    """Behind all that have the same priority or a higher one; what is urgent is near the front."""
+    if not jobs or _priority(jobs[-1]) >= priority:
+        return len(jobs)
+    return next(index for index, job in enumerate(jobs) if _priority(job) < priority)
 
 
 @value(frozen=True, slots=True)

@@ -28,10 +28,10 @@ from eilpost.queue.claimer import Claimer
 from eilpost.queue.destination import Destination, DestinationView, Waiting, waiting
 from eilpost.queue.filter import check, matches
 from eilpost.queue.reports import write_reports
-from eilpost.queue.retry import WarningAllowance, wait, wants_warning
+from eilpost.queue.retry import WarningAllowance, is_too_late, wait, wants_warning, warning_after
 from eilpost.queue.settler import Settler, Settling
 from eilpost.queue.traffic import Traffic
-from eilpost.queue.verdict import OUR_FAULT, SUCCESS, Circumstances, Verdict, judge, same_for_all, untried
+from eilpost.queue.verdict import OUR_FAULT, SUCCESS, TOO_LATE, Circumstances, Verdict, judge, same_for_all, untried
 from eilpost.spool.contract import ContentDamaged, Entry, Filter, QueuedMessage, QueuedRecipient, Spool, State
 
 Choose = Callable[[Address, str], NextHop]
@@ -271,6 +271,10 @@ class Manager:
         """Tries one job and hands its outcomes to the settler; called by the traffic's workers."""
         self._under_way.add(item)
         job = item.job
+        by = job.message.parameters.deliver_by
+        if by is not None and is_too_late(job.message.received, by, self._clock.now()):
+            self._return_late(item)
+            return
         try:
             attempt = await destination.agent.attempt(job)
             if len(attempt.outcomes) != len(job.recipients):
@@ -299,6 +303,12 @@ class Manager:
     def _blame(self, item: Waiting, why: str) -> None:
         """Our own fault defers the recipients."""
         outcomes = same_for_all(item.job.recipients, Fate.DEFERRED, OUR_FAULT, why, self._clock.now())
+        self._conclude(item, self._judge(item, outcomes))
+
+    def _return_late(self, item: Waiting) -> None:
+        """Its sender's deadline is over before it could be tried (RFC 2852 §4.1)."""
+        why = "its sender wanted it delivered by a time that is over"
+        outcomes = same_for_all(item.job.recipients, Fate.FAILED, TOO_LATE, why, self._clock.now())
         self._conclude(item, self._judge(item, outcomes))
 
     # ── outcomes ──
@@ -331,9 +341,10 @@ class Manager:
 
     def _may_warn(self, item: Waiting, outcomes: Sequence[Outcome], now: float) -> bool:
         received = item.job.message.received
+        after = warning_after(self._settings, item.job.message.parameters.deliver_by)
         for row, outcome in zip(item.recipients, outcomes, strict=True):
             if outcome.fate is Fate.DEFERRED and wants_warning(
-                received=received, now=now, warned=row.warned, settings=self._settings
+                received=received, now=now, warned=row.warned, after=after
             ):
                 return self._allowance.take(self._clock.steady())
         return False

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from eilpost.config.schema import HOUR, MINUTE, Queue
+from eilpost.mail.envelope import ByMode, DeliverBy
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.value import value
 from eilpost.report.notices import final_status
@@ -22,6 +23,7 @@ _LONGEST_DOUBT: Final = 4 * HOUR
 _LONGEST_BACK_OFF: Final = HOUR / 2
 _WARNINGS_A_SECOND: Final = 10.0
 _WARNINGS_AT_ONCE: Final = 100.0
+_AT_ONCE: Final = 0.001
 
 
 @value(frozen=True, slots=True)
@@ -36,12 +38,19 @@ class Expired:
     """The message is too old to be tried again."""
 
 
-def next_attempt(*, attempts: int, received: float, now: float, settings: Queue, jitter: float) -> Due | Expired:
+def next_attempt(
+    *, attempts: int, received: float, now: float, settings: Queue, jitter: float, by: DeliverBy | None = None
+) -> Due | Expired:
     """What follows after ``attempts`` attempts; ``jitter`` is a random number from 0 to below 1.
 
-    The last attempt is made when the message expires, however long the wait would have been.
+    The last attempt is made when the message expires, however long the wait would have been. ``by`` is its sender's
+    deadline: at that moment it is looked at, to be returned or to be told of (RFC 2852 §4.1).
     """
     end = received + settings.expire
+    if by is not None:
+        deadline = received + by.seconds
+        if by.mode is ByMode.RETURN or now < deadline:
+            end = min(end, deadline)
     if now >= end:
         return Expired()
     return Due(min(now + wait(attempts, settings, jitter), end))
@@ -66,9 +75,22 @@ def back_off(failures: int, settings: Queue, jitter: float) -> float:
     return min(first * 2.0 ** min(failures - 1, 16), longest) * (1.0 + settings.jitter * jitter)
 
 
-def wants_warning(*, received: float, now: float, warned: bool, settings: Queue) -> bool:
+def is_too_late(received: float, by: DeliverBy, now: float) -> bool:
+    """Whether its sender would have it back rather than delivered now (RFC 2852 §4.1)."""
+    return by.mode is ByMode.RETURN and now >= received + by.seconds
+
+
+def warning_after(settings: Queue, by: DeliverBy | None) -> float:
+    """The age in seconds from which a delay is told; 0 is never. A sender may have wished to know sooner."""
+    if by is None or by.mode is ByMode.RETURN:
+        return settings.delay_warning
+    wished = max(float(by.seconds), _AT_ONCE)
+    return min(wished, settings.delay_warning) if settings.delay_warning else wished
+
+
+def wants_warning(*, received: float, now: float, warned: bool, after: float) -> bool:
     """Whether the sender is to be told that a recipient's mail still waits."""
-    return not warned and settings.delay_warning > 0 and now - received >= settings.delay_warning
+    return not warned and 0 < after <= now - received
 
 
 def is_astray(due: float, now: float, settings: Queue) -> bool:

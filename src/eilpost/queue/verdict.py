@@ -7,6 +7,7 @@ expired; then the report room says who must be told.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from eilpost.config.schema import Queue
@@ -16,11 +17,12 @@ from eilpost.mail.next_hop import NextHop
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.status import Status, status
 from eilpost.mail.value import value
-from eilpost.queue.retry import Expired, expired, next_attempt, wait
+from eilpost.queue.retry import Expired, expired, is_too_late, next_attempt, wait, warning_after
 from eilpost.report.notices import Decision, MessageFacts, Notice, RecipientFacts, notices
 from eilpost.spool.contract import QueuedMessage, QueuedRecipient, Settlement
 
 OUR_FAULT: Final = status("4.3.0")
+TOO_LATE: Final = status("5.4.7")  # RFC 2852 §4.1.4.1
 
 SUCCESS: Final = (Fate.DELIVERED, Fate.RELAYED)  # a tuple: its members are compared by identity, not hashed
 _NOBODY: Final[frozenset[int]] = frozenset()
@@ -100,14 +102,19 @@ def _place(
         return outcome, None
     attempts = item.attempts + circumstances.tried
     now, jitter = circumstances.now, circumstances.jitter
-    following = next_attempt(attempts=attempts, received=message.received, now=now, settings=settings, jitter=jitter)
+    following = next_attempt(
+        attempts=attempts, received=message.received, now=now, settings=settings, jitter=jitter,
+        by=message.parameters.deliver_by,
+    )  # fmt: skip
     if not isinstance(following, Expired):
         # Not before the destination is looked at again, but never later than the last attempt.
         latest = max(following.at, message.received + settings.expire)
         return outcome, min(max(following.at, circumstances.not_before), latest)
     if circumstances.doubtful:
         return outcome, now + wait(attempts, settings, jitter)
-    return expired(outcome), None
+    by = message.parameters.deliver_by
+    late = by is not None and is_too_late(message.received, by, now)
+    return expired(replace(outcome, status=TOO_LATE) if late else outcome), None
 
 
 def _tell(
@@ -124,7 +131,7 @@ def _tell(
         for item, outcome, due in rows
     ]  # fmt: skip
     about = MessageFacts(message.id, message.reverse_path, message.parameters, message.received, message.size)
-    warning = settings.delay_warning if circumstances.may_warn else 0.0
+    warning = warning_after(settings, message.parameters.deliver_by) if circumstances.may_warn else 0.0
     return notices(about, facts, now=circumstances.now, delay_warning=warning)
 
 

@@ -230,11 +230,17 @@ class Spool(Protocol):
         ...
 
     async def claim(self, now: float, limit: int, *, without: frozenset[str] = frozenset()) -> tuple[Entry, ...]:
-        """Leases up to ``limit`` recipients that are due, oldest due first, but none whose domain is in ``without``."""
+        """Leases up to ``limit`` recipients that are due, but none whose domain is in ``without``.
+
+        Those of higher priority come first (RFC 6710 §4.3), then those due for longest.
+        """
         ...
 
     async def next_due(self) -> float | None:
-        """When the next unclaimed recipient is due; None when nothing waits."""
+        """When the next unclaimed recipient is due; None when nothing waits.
+
+        Mail that its sender wants held (``parameters.hold``, RFC 4865) does not count; ``claim`` finds it.
+        """
         ...
 
     async def settle(self, settlements: Sequence[Settlement], reports: Sequence[NewMessage] = ()) -> tuple[Entry, ...]:
@@ -258,7 +264,7 @@ class Spool(Protocol):
         ...
 
     async def retry(self, wanted: Filter, now: float) -> int:
-        """Deferred recipients become due; how many."""
+        """Deferred recipients become due; how many. Mail that its sender wants held must be named by its id."""
         ...
 
     async def unhold(self, wanted: Filter, now: float) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from eilpost.mail.envelope import Envelope
+from eilpost.mail.envelope import NO_MAIL_PARAMETERS, Envelope, MailParameters
 from eilpost.spool import records
 from eilpost.spool.contract import Content, Entry, QueuedMessage, QueuedRecipient, Settlement, State
 from eilpost.spool.numbers import to_number, to_text
 from eilpost.spool.records import MessageRecord, RecipientRecord, Row
+from eilpost.spool.schema import LATER
 from eilpost.spool.statements import Key
 
 
@@ -61,10 +62,19 @@ def _recipient(record: RecipientRecord, state: State) -> QueuedRecipient:
 
 def recipient_rows(record: MessageRecord, entry: Entry, state: int) -> list[Row]:
     """The rows of all recipients of a new message."""
-    number = record.number
+    number, rank = record.number, _rank(record.parameters, state)
     return [
-        records.encode_recipient(number, item.position, item.recipient, state, item.due) for item in entry.recipients
+        records.encode_recipient(number, item.position, item.recipient, state, item.due, rank)
+        for item in entry.recipients
     ]
+
+
+def _rank(parameters: MailParameters, state: int) -> int:
+    """What orders it among what is due: by its sender's wish, RFC 6710 §4.3 and RFC 4865 §4."""
+    if parameters is NO_MAIL_PARAMETERS:
+        return 0
+    later = LATER if parameters.hold is not None and state == records.DEFERRED else 0
+    return later - (parameters.priority or 0)
 
 
 def sort_settlements(settlements: Sequence[Settlement]) -> tuple[list[Key], list[Row]]:

@@ -20,6 +20,7 @@ from eilpost.spool import records, statements, trouble
 from eilpost.spool.contract import Filter, SpoolClosed, State, Stats
 from eilpost.spool.numbers import to_number
 from eilpost.spool.records import MessageRecord, RecipientRecord, RecordDamaged, Row
+from eilpost.spool.schema import LATER
 from eilpost.spool.statements import Key
 from eilpost.spool.trouble import Trouble
 
@@ -33,9 +34,11 @@ _MESSAGE: Final = (
 )
 _RECIPIENT: Final = "message, position, state, due, attempts, warned, local, domain, next_hop, wishes, row_check, last"
 
+_FIRST_RANK: Final = -100
+NEXT_RANK: Final = "SELECT min(rank) FROM recipient WHERE state = 1 AND rank > ?"
 CANDIDATES: Final = """SELECT message, position FROM recipient
-    WHERE state = 1 AND due <= ? AND domain NOT IN (SELECT value FROM json_each(?)) ORDER BY due"""
-NEXT_DUE: Final = "SELECT due FROM recipient WHERE state = 1 ORDER BY due LIMIT 1"
+    WHERE state = 1 AND rank = ? AND due <= ? AND domain NOT IN (SELECT value FROM json_each(?)) ORDER BY due"""
+NEXT_DUE: Final = "SELECT min(due) FROM recipient WHERE state = 1 AND rank = ?"
 MESSAGE: Final = f"SELECT {_MESSAGE} FROM message WHERE id = ?"
 RECIPIENT: Final = f"SELECT {_RECIPIENT} FROM recipient WHERE message = ? AND position = ?"
 CONTENT: Final = "SELECT octets FROM content WHERE id = ?"
@@ -90,19 +93,30 @@ class Loaded:
 def candidates(
     connection: sqlite3.Connection, now: float, limit: int, without: frozenset[str], passed_over: frozenset[int]
 ) -> Loaded:
-    """What is due and may be claimed, oldest due first, but none of ``passed_over``."""
+    """What is due and may be claimed, by priority, then oldest due first, but none of ``passed_over``."""
     domains = json.dumps(sorted(without))
     with _snapshot(connection):
-        cursor = connection.execute(CANDIDATES, (now, domains))
-        keys = list(islice((key for key in cursor if key[0] not in passed_over), limit))
-        cursor.close()
+        keys: list[Key] = []
+        for rank in _ranks(connection):
+            cursor = connection.execute(CANDIDATES, (rank, now, domains))
+            keys += islice((key for key in cursor if key[0] not in passed_over), limit - len(keys))
+            cursor.close()
+            if len(keys) >= limit:
+                break
         return load(connection, keys)
 
 
 def next_due(connection: sqlite3.Connection) -> float | None:
-    """When the next unclaimed recipient is due."""
-    row = connection.execute(NEXT_DUE).fetchone()
-    return None if row is None else float(row[0])
+    """When the next unclaimed recipient is due, but for what waits for a time of its own."""
+    ranks = [rank for rank in _ranks(connection) if rank < LATER // 2]
+    return min((float(connection.execute(NEXT_DUE, (rank,)).fetchone()[0]) for rank in ranks), default=None)
+
+
+def _ranks(connection: sqlite3.Connection) -> Iterator[int]:
+    """The ranks there are, each found by one step in the index: nearly always 0 alone."""
+    rank: int | None = _FIRST_RANK
+    while (rank := connection.execute(NEXT_RANK, (rank,)).fetchone()[0]) is not None:
+        yield rank
 
 
 def load(connection: sqlite3.Connection, keys: Iterable[Key]) -> Loaded:
@@ -189,6 +203,10 @@ def conditions(wanted: Filter, now: float) -> list[Condition]:
     if wanted.state is not None:
         found.append(Condition("r.state = ?", (records.NUMBER_OF[wanted.state],)))
     return found
+
+
+NOT_LATER: Final = Condition("r.rank < ?", (LATER // 2,))
+"""What waits for a time of its own is not meant by who means all that waits."""
 
 
 def _known_numbers(ids: Sequence[str]) -> Iterator[int]:

@@ -8,6 +8,7 @@ the store as octets, so that one flipped bit in it damages one row and no query.
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any, Final, NoReturn
 from zlib import crc32
 
@@ -19,12 +20,15 @@ from eilpost.mail.envelope import (
     NO_RCPT_PARAMETERS,
     NULL_REVERSE_PATH,
     Body,
+    ByMode,
+    DeliverBy,
     MailParameters,
     Notify,
     RcptParameters,
     Recipient,
     Ret,
     ReversePath,
+    ValidSince,
 )
 from eilpost.mail.outcome import Fate, Outcome
 from eilpost.mail.status import status
@@ -41,8 +45,34 @@ DEFERRED: Final = NUMBER_OF[State.DEFERRED]
 HELD: Final = NUMBER_OF[State.HELD]
 DAMAGED: Final = NUMBER_OF[State.DAMAGED]
 
-_MAIL: Final = msgspec.json.Decoder(tuple[int | None, Body | None, bool, Ret | None, str | None])
-_RCPT: Final = msgspec.json.Decoder(tuple[list[Notify] | None, str | None, str | None, str | None])
+
+class _Mail(msgspec.Struct, array_like=True):
+    """The parameters of MAIL in the store: what a row of an older version lacks was not given."""
+
+    size: int | None
+    body: Body | None
+    smtputf8: bool
+    ret: Ret | None
+    envid: str | None
+    auth: tuple[str, str] | str | None = None  # a mailbox, or an empty text for <>
+    priority: int | None = None
+    deliver_by: tuple[int, ByMode, bool] | None = None
+    require_tls: bool = False
+    solicit: tuple[str, ...] = ()
+
+
+class _Rcpt(msgspec.Struct, array_like=True):
+    """The parameters of RCPT in the store, and the address that was given."""
+
+    notify: list[Notify] | None
+    orcpt: str | None
+    local: str | None
+    domain: str | None
+    valid_since: tuple[datetime, bool] | None = None
+
+
+_MAIL: Final = msgspec.json.Decoder(_Mail)
+_RCPT: Final = msgspec.json.Decoder(_Rcpt)
 _OUTCOME: Final = msgspec.json.Decoder(tuple[str, str, Fate, str, str, str | None, float, bool])
 _CHECK_LENGTH: Final = 8
 # What the wrong types and texts in a row raise when it is taken for a sound one.
@@ -112,8 +142,34 @@ def encode_message(record: MessageRecord) -> Row:
 
 
 def _encode_mail(parameters: MailParameters) -> str:
-    fields = (parameters.size, parameters.body, parameters.smtputf8, parameters.ret, parameters.envid)
+    first = MailParameters(parameters.size, parameters.body, parameters.smtputf8, parameters.ret, parameters.envid)
+    fields: tuple[object, ...] = (first.size, first.body, first.smtputf8, first.ret, first.envid)
+    if parameters != first:
+        auth, by = parameters.auth, parameters.deliver_by
+        who = None if auth is None else auth.mailbox
+        fields += (
+            ("" if auth is not None else None) if who is None else (who.local_part, who.domain),
+            parameters.priority, None if by is None else (by.seconds, by.mode, by.trace), parameters.require_tls,
+            parameters.solicit,
+        )  # fmt: skip
     return msgspec.json.encode(fields).decode()
+
+
+def _decode_mail(octets: bytes) -> MailParameters:
+    stored = _MAIL.decode(octets)
+    auth = stored.auth
+    return MailParameters(
+        stored.size,
+        stored.body,
+        stored.smtputf8,
+        stored.ret,
+        stored.envid,
+        auth=(NULL_REVERSE_PATH if isinstance(auth, str) else None if auth is None else ReversePath(Address(*auth))),
+        priority=stored.priority,
+        deliver_by=None if stored.deliver_by is None else DeliverBy(*stored.deliver_by),
+        require_tls=stored.require_tls,
+        solicit=stored.solicit,
+    )
 
 
 def decode_message(row: Row) -> MessageRecord:
@@ -141,7 +197,7 @@ def _decode_message(row: Row) -> MessageRecord:
         account=account.decode(),
         session=session.decode(),
         message_id=message_id.decode(),
-        parameters=NO_MAIL_PARAMETERS if mail is None else MailParameters(*_MAIL.decode(mail)),
+        parameters=NO_MAIL_PARAMETERS if mail is None else _decode_mail(mail),
         in_file=bool(in_file),
         content_check=content,
     )
@@ -150,24 +206,27 @@ def _decode_message(row: Row) -> MessageRecord:
 # ── recipients ──
 
 
-def encode_recipient(message: int, position: int, recipient: Recipient, state: int, due: float) -> Row:
+def encode_recipient(message: int, position: int, recipient: Recipient, state: int, due: float, rank: int = 0) -> Row:
     """The row of a new recipient; UnicodeEncodeError when a text cannot be stored."""
     address = recipient.address
     wishes = None
     if recipient.given is not None or recipient.parameters != NO_RCPT_PARAMETERS:
         wishes = _encode_wishes(recipient)
     check = crc32(f"{message}\0{position}\0{address.local_part}\0{address.domain}\0{wishes or ''}".encode())
-    return (message, position, state, due, 0, 0, address.local_part, address.domain, "", wishes, check, None)
+    return (message, position, state, due, 0, 0, address.local_part, address.domain, "", wishes, check, None, rank)
 
 
 def _encode_wishes(recipient: Recipient) -> str:
     notify, given = recipient.parameters.notify, recipient.given
-    fields = (
+    fields: tuple[object, ...] = (
         None if notify is None else sorted(item.value for item in notify),
         recipient.parameters.orcpt,
         None if given is None else given.local_part,
         None if given is None else given.domain,
     )
+    since = recipient.parameters.valid_since
+    if since is not None:
+        fields += ((since.moment, since.may_continue),)
     return msgspec.json.encode(fields).decode()
 
 
@@ -206,9 +265,13 @@ def _decode_recipient(row: Row) -> RecipientRecord:
 def _recipient(address: Address, wishes: bytes | None) -> Recipient:
     if wishes is None:
         return Recipient(address)
-    notify, orcpt, local, domain = _RCPT.decode(wishes)
-    parameters = RcptParameters(None if notify is None else frozenset(notify), orcpt)
-    given = None if local is None or domain is None else Address(local, domain)
+    stored = _RCPT.decode(wishes)
+    parameters = RcptParameters(
+        None if stored.notify is None else frozenset(stored.notify),
+        stored.orcpt,
+        None if stored.valid_since is None else ValidSince(*stored.valid_since),
+    )
+    given = None if stored.local is None or stored.domain is None else Address(stored.local, stored.domain)
     return Recipient(address, parameters, given)
 
 

@@ -4,6 +4,9 @@ A message is three rows at least: its own small columns, its content, and one ro
 recipient. They stand apart so that counting a million messages reads no content. A recipient is in
 one index at a time, by its state: a fresh one, claimed at once and gone a moment later, costs the
 smallest. ``user_version`` is the number of migrations done.
+
+A recipient's ``rank`` orders what is due: 0 for nearly all, the negative priority of RFC 6710 where a
+sender gave one, and ``LATER`` more while it waits for the time its sender chose (RFC 4865).
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ DATABASE: Final = "spool.db"
 APPLICATION: Final = 0x45494C50
 """``EILP``: what the database says it belongs to."""
 
+LATER: Final = 200
+"""Added to the rank of what is not to be tried before a time of its own."""
+
 INDEXES: Final = {
     "active": "CREATE INDEX active ON recipient (message) WHERE state = 0",
-    # The state is always 1 here and takes no room; with it the index answers alone.
-    "due": "CREATE INDEX due ON recipient (due, domain, state) WHERE state = 1",
+    # The state is always 1 here and takes no room, as a rank of 0; with it the index answers alone.
+    "due": "CREATE INDEX due ON recipient (rank, due, domain, state) WHERE state = 1",
     "apart": "CREATE INDEX apart ON recipient (state) WHERE state >= 2",
 }
 """What can be made anew from the rows when it is damaged."""
@@ -35,9 +41,16 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             attempts INTEGER NOT NULL, warned INTEGER NOT NULL, local TEXT NOT NULL, domain TEXT NOT NULL,
             next_hop TEXT NOT NULL, wishes TEXT, row_check INTEGER NOT NULL, last TEXT,
             PRIMARY KEY (message, position)) WITHOUT ROWID""",
-        *INDEXES.values(),
+        "CREATE INDEX active ON recipient (message) WHERE state = 0",
+        "CREATE INDEX due ON recipient (due, domain, state) WHERE state = 1",
+        "CREATE INDEX apart ON recipient (state) WHERE state >= 2",
         "CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
         "INSERT INTO fact VALUES ('runs', 0), ('ceiling', 0)",
+    ),
+    (
+        "ALTER TABLE recipient ADD COLUMN rank INTEGER NOT NULL DEFAULT 0",
+        "DROP INDEX due",
+        INDEXES["due"],
     ),
 )
 """A row for each version. A row that was released is never edited: a new one is added."""

@@ -292,7 +292,7 @@ class SqliteSpool:
 
     async def retry(self, wanted: Filter, now: float) -> int:
         """Deferred recipients become due; how many."""
-        return await self._operate(wanted, (records.DEFERRED,), statements.RETRY, now)
+        return await self._operate(wanted, (records.DEFERRED,), statements.RETRY, now, but_later=not wanted.messages)
 
     async def unhold(self, wanted: Filter, now: float) -> int:
         """Held recipients become due; how many."""
@@ -320,14 +320,17 @@ class SqliteSpool:
             seized += await self._take(self._entries(loaded), statements.SEIZE)
         return tuple(seized)
 
-    async def _operate(self, wanted: Filter, states: Sequence[int], statement: str, *parameters: object) -> int:
+    async def _operate(
+        self, wanted: Filter, states: Sequence[int], statement: str, *parameters: object, but_later: bool = False
+    ) -> int:
+        """``but_later``: what waits for a time of its own is not meant."""
         changed = 0
-        async for keys in self._slices(wanted, states):
+        async for keys in self._slices(wanted, states, but_later):
             changed += await self._change(changes.changing(statement, parameters, keys))
         return changed
 
-    async def _slices(self, wanted: Filter, states: Sequence[int]) -> AsyncIterator[list[Key]]:
-        found = queries.conditions(wanted, database.unix_time())
+    async def _slices(self, wanted: Filter, states: Sequence[int], but_later: bool = False) -> AsyncIterator[list[Key]]:
+        found = queries.conditions(wanted, database.unix_time()) + ([queries.NOT_LATER] if but_later else [])
         after: Key = (-1, -1)
         while keys := await self._operators.run(queries.keys, found, states, after, _SLICE):
             after = keys[-1]

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, Final
 
+from eilpost.spool.schema import LATER
+
 Key = tuple[int, int]
 """A message's number and a recipient's position: what names a recipient."""
 
@@ -27,7 +29,7 @@ def _sizes(head: str, width: int, tail: str = "") -> Sizes:
 
 INSERT_MESSAGE: Final = _sizes("INSERT INTO message", 13)
 INSERT_CONTENT: Final = _sizes("INSERT INTO content", 2)
-INSERT_RECIPIENT: Final = _sizes("INSERT INTO recipient", 12)
+INSERT_RECIPIENT: Final = _sizes("INSERT INTO recipient", 13)
 DEFER: Final = _sizes(
     """UPDATE recipient SET state = 1, due = new.column3, attempts = attempts + new.column4,
        warned = max(warned, new.column5), last = new.column6 FROM (""",
@@ -49,8 +51,11 @@ REMAINING: Final = f"SELECT group_concat(id) FROM message WHERE id IN {_NUMBERS}
 RAISE_CEILING: Final = "UPDATE fact SET value = ? WHERE name = 'ceiling' AND value < ?"
 
 _OF_KEYS: Final = f" AND (message, position) IN {_KEYS}"
-CLAIM: Final = f"UPDATE recipient SET state = 0 WHERE state = 1{_OF_KEYS} RETURNING message, position"
-SEIZE: Final = f"UPDATE recipient SET state = 0 WHERE state IN (1, 2){_OF_KEYS} RETURNING message, position"
+_NO_LONGER_LATER: Final = f"rank = rank - {LATER} * (rank > {LATER // 2})"
+CLAIM: Final = f"""UPDATE recipient SET state = 0, {_NO_LONGER_LATER}
+    WHERE state = 1{_OF_KEYS} RETURNING message, position"""
+SEIZE: Final = f"""UPDATE recipient SET state = 0, {_NO_LONGER_LATER}
+    WHERE state IN (1, 2){_OF_KEYS} RETURNING message, position"""
 RELEASE: Final = f"UPDATE recipient SET state = 1, due = coalesce(?, due) WHERE state = 0{_OF_KEYS}"
 HOLD: Final = f"UPDATE recipient SET state = 2 WHERE state = 1{_OF_KEYS}"
 RETRY: Final = f"UPDATE recipient SET due = min(due, ?) WHERE state = 1{_OF_KEYS}"

@@ -185,14 +185,14 @@ class MemorySpool:
         self._fail_if_told()
         due = sorted(
             (
-                (row.due, key, row)
+                (-(stored.message.parameters.priority or 0), row.due, key, row)
                 for key, stored in self._stored.items()
                 for row in stored.recipients.values()
                 if row.state is State.DEFERRED and row.due <= now and row.recipient.address.domain not in without
             ),
-            key=lambda item: item[:2],
+            key=lambda item: item[:3],
         )
-        return self._change(((key, row) for _, key, row in due[:limit]), State.ACTIVE)
+        return self._change(((key, row) for _, _, key, row in due[:limit]), State.ACTIVE)
 
     def _change(self, rows: Iterator[tuple[str, QueuedRecipient]], state: State) -> tuple[Entry, ...]:
         changed: dict[str, list[QueuedRecipient]] = {}
@@ -204,7 +204,10 @@ class MemorySpool:
 
     async def next_due(self) -> float | None:
         """The earliest time of what waits."""
-        return min((row.due for _, row in self.rows() if row.state is State.DEFERRED), default=None)
+        waiting = (
+            row.due for message, row in self.rows() if row.state is State.DEFERRED and not _is_later(message, row)
+        )
+        return min(waiting, default=None)
 
     async def settle(self, settlements: Sequence[Settlement], reports: Sequence[NewMessage] = ()) -> tuple[Entry, ...]:
         """Stores outcomes and reports."""
@@ -288,8 +291,13 @@ class MemorySpool:
         return self._update(wanted, (State.DEFERRED,), state=State.HELD)
 
     async def retry(self, wanted: Filter, now: float) -> int:
-        """Deferred ones become due."""
-        return self._update(wanted, (State.DEFERRED,), due=now)
+        """Deferred ones become due; what waits for a time of its own only by its name."""
+        meant = self._meant(wanted, State.DEFERRED)
+        if not wanted.messages:
+            meant = [(stored, row) for stored, row in meant if not _is_later(stored.message, row)]
+        for stored, row in meant:
+            stored.recipients[row.position] = replace(row, due=now)
+        return len(meant)
 
     async def unhold(self, wanted: Filter, now: float) -> int:
         """Held ones become due."""
@@ -314,6 +322,11 @@ class MemorySpool:
     async def close(self) -> None:
         """Refuses everything from here."""
         self._closed = True
+
+
+def _is_later(message: QueuedMessage, row: QueuedRecipient) -> bool:
+    """It waits for the time that its sender chose (RFC 4865)."""
+    return message.parameters.hold is not None and not row.attempts
 
 
 def _unclaimed(row: QueuedRecipient) -> QueuedRecipient:

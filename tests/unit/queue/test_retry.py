@@ -95,11 +95,12 @@ def test_back_off_is_bounded(failures: int, queue: Queue, jitter: float) -> None
 def test_delay_warning_is_given_once_and_not_too_early() -> None:
     """A warning is due after the configured age, once, and never when it is switched off."""
     old, young = NOW - 4 * HOUR, NOW - 4 * HOUR + 1
-    assert retry.wants_warning(received=old, now=NOW, warned=False, settings=DEFAULTS)
-    assert not retry.wants_warning(received=young, now=NOW, warned=False, settings=DEFAULTS)
-    assert not retry.wants_warning(received=old, now=NOW, warned=True, settings=DEFAULTS)
+    after = retry.warning_after(DEFAULTS, None)
+    assert retry.wants_warning(received=old, now=NOW, warned=False, after=after)
+    assert not retry.wants_warning(received=young, now=NOW, warned=False, after=after)
+    assert not retry.wants_warning(received=old, now=NOW, warned=True, after=after)
     never = Queue(delay_warning=Duration(0.0))
-    assert not retry.wants_warning(received=0.0, now=NOW, warned=False, settings=never)
+    assert not retry.wants_warning(received=0.0, now=NOW, warned=False, after=retry.warning_after(never, None))
 
 
 def test_f165_warnings_are_spread() -> None:

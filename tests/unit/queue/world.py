@@ -9,7 +9,16 @@ from eilpost.config.schema import Config, Queue, Server
 from eilpost.deliver.agent import Attempt, Job
 from eilpost.journal import Event
 from eilpost.mail.address import Address, parse_address
-from eilpost.mail.envelope import NO_RCPT_PARAMETERS, Envelope, Notify, RcptParameters, Recipient, ReversePath
+from eilpost.mail.envelope import (
+    NO_MAIL_PARAMETERS,
+    NO_RCPT_PARAMETERS,
+    Envelope,
+    MailParameters,
+    Notify,
+    RcptParameters,
+    Recipient,
+    ReversePath,
+)
 from eilpost.mail.next_hop import Means, NextHop
 from eilpost.mail.outcome import Fate
 from eilpost.queue.manager import Manager
@@ -61,15 +70,18 @@ class World:
         notify: frozenset[Notify] | None = None,
         hand_over: bool = True,
         content: bytes = CONTENT,
+        wishes: MailParameters = NO_MAIL_PARAMETERS,
+        due: float | None = None,
     ) -> Entry:
         parameters = RcptParameters(notify) if notify is not None else NO_RCPT_PARAMETERS
         envelope = Envelope(
             ReversePath(parse_address(sender) if sender else None),
             tuple(Recipient(parse_address(text), parameters) for text in recipients),
+            wishes,
         )
         draft = self.spool.draft()
         await draft.write(content)
-        entry = await self.spool.commit(draft, envelope, received=self.clock.now(), claim=hand_over)
+        entry = await self.spool.commit(draft, envelope, received=self.clock.now(), claim=hand_over, due=due)
         if hand_over:
             self.manager.accept(entry)
         else:

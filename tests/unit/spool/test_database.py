@@ -97,10 +97,11 @@ def plan(connection: sqlite3.Connection, query: str, parameters: tuple[object, .
 def test_what_the_queue_asks_uses_indexes(tmp_path: Path) -> None:
     """Claiming, the next time, settling and changing read an index, never all recipients."""
     connection = database.open_database(tmp_path / "spool").connection
-    candidates = plan(connection, queries.CANDIDATES, (0.0, "[]"))
-    assert "SEARCH recipient USING COVERING INDEX due (due<?)" in candidates
+    candidates = plan(connection, queries.CANDIDATES, (0, 0.0, "[]"))
+    assert "SEARCH recipient USING COVERING INDEX due (rank=? AND due<?)" in candidates
     assert "TEMP B-TREE" not in candidates
-    assert "USING COVERING INDEX due" in plan(connection, queries.NEXT_DUE, ())
+    assert "USING COVERING INDEX due (rank=?)" in plan(connection, queries.NEXT_DUE, (0,))
+    assert "USING COVERING INDEX due (rank>?)" in plan(connection, queries.NEXT_RANK, (0,))
     for query in (statements.DELETE_SETTLED, statements.DELETE_UNCLAIMED, statements.CLAIM, statements.HOLD):
         assert "(message=? AND position=?)" in plan(connection, query, ("[]",))
     deferring = plan(connection, statements.DEFER[-1][1], (1, 0, 0.0, 1, 0, ""))
