@@ -13,6 +13,7 @@ from typing import Self
 from argon2 import PasswordHasher
 
 from eilpost.cli.dev_choices import Chosen, Endpoint
+from eilpost.inbox.fetching import Fetching
 from eilpost.inbox.service import Service
 from eilpost.inbox.store import Inbox
 from eilpost.net.dev_certificate import DevCertificate, prepare
@@ -56,6 +57,10 @@ class DevHouse:
         service = await stack.enter_async_context(Service(choices))
         self.inbox = service.inbox
         self.smtp = Endpoint(choices.host, service.server.port)
+        if chosen.pop3 is not None:
+            fetching = Fetching(self.inbox, chosen.pop3.host, chosen.pop3.port, choices.accounts)
+            await stack.enter_async_context(fetching)
+            self.pop3 = Endpoint(chosen.pop3.host, fetching.port)
         await stack.enter_async_context(Hooks(self.inbox, chosen.webhooks))
         if chosen.http is not None:
             desk = Desk(
