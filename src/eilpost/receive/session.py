@@ -72,13 +72,13 @@ class Session:
     """A connected client, from greeting to farewell."""
 
     __slots__ = (
-        "_content_came", "_content_since", "_errors", "_guest", "_held", "_house", "_junk", "_last", "_login", "_loop",
-        "_machine", "_messages", "_opened", "_out", "_patience", "_refusal", "_stream", "_transaction",
-        "_waiting", "client",
+        "_arrived", "_content_came", "_content_since", "_errors", "_guest", "_held", "_house", "_junk", "_last",
+        "_login", "_loop", "_machine", "_messages", "_opened", "_out", "_patience", "_refusal", "_stream",
+        "_transaction", "_waiting", "client",
     )  # fmt: skip
 
     def __init__(self, house: House, role: RoleRow, client: Client, stream: Stream, id: str) -> None:
-        self.client = client
+        self.client = self._arrived = client
         self._house = house
         self._guest = Guest(id, role, client)
         self._stream = stream
@@ -227,6 +227,7 @@ class Session:
             return  # the house is closing, and has said so instead
         await self._forget()
         self._guest.helo, self._guest.extended = "", False  # RFC 3207 §4.2: all of it is forgotten
+        self.client = self._guest.client = self._arrived  # a login in clear as well
         context = keys.asking() if self._guest.role.asks else keys.context()
         self._flush()
         await self._secure(self._stream.start_tls_server(context, self._house.handshake))
