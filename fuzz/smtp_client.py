@@ -13,23 +13,31 @@ import time
 
 from eilpost.mail.address import Address
 from eilpost.mail.envelope import ReversePath
+from eilpost.smtp.claims import Claims
 from eilpost.smtp.client import ClientConnection
-from eilpost.smtp.client_events import Disconnected
+from eilpost.smtp.client_events import AuthChallenge, Disconnected
 from eilpost.smtp.commands import Dialect
 from eilpost.smtp.errors import LocalProtocolError, RemoteProtocolError
 from eilpost.smtp.events import NEED_DATA
 from eilpost.smtp.phases import Phase
 
-EHLO = b"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-LIMITS RCPTMAX=3\r\n250 CHUNKING\r\n"
+EHLO = (
+    b"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-LIMITS RCPTMAX=3\r\n"
+    b"250-STARTTLS\r\n250-AUTH PLAIN\r\n250-AUTH=LOGIN\r\n250-ETRN\r\n250-XCLIENT\r\n250 CHUNKING\r\n"
+)
 SEEDS = (
     b"220 hi\r\n" + EHLO + b"250 Ok\r\n250 Ok\r\n354 go\r\n250 2.0.0 queued\r\n",
     b"220-a\r\n220 b\r\n" + EHLO + b"250 2.1.0 Ok\r\n550 5.1.1 no\r\n452 4.5.3 many\r\n503 no\r\n",
     b"554 5.3.2 no\r\n421 4.3.2 bye\r\n",
     EHLO + b"250 a\r\n250 b\r\n421-4.3.2 x\r\n421 4.3.2 y\r\n",
     b"250\r\n" * 20,
+    b"334 YQ==\r\n334 \r\n235 2.7.0 Ok\r\n250 Ok\r\n",
+    b"334 YQ==\r\n334 YWE=\r\n535 5.7.8 no\r\n220 go\r\n" + EHLO,
     b"250-" * 30 + b"\r\n",
 )
-WORDS = (b"250 ", b"250-", b"354 ", b"421 ", b"550 5.1.1 ", b"\r\n", b"\n", b"\r", b"\0", b"\xff", b"999 ", b"2.0.0 ")
+BEFORE_TLS = "the handshake"
+WORDS = (b"250 ", b"250-", b"354 ", b"421 ", b"550 5.1.1 ", b"\r\n", b"\n", b"\r", b"\0", b"\xff", b"999 ", b"2.0.0 ",
+         b"334 ", b"A" * 90, b"334 YQ==\r\n", b"235 Ok\r\n")  # fmt: skip
 
 
 def mutate(seed: bytes, dice: random.Random) -> bytes:
@@ -54,13 +62,24 @@ def prepare(dice: random.Random) -> ClientConnection:
         return machine
     machine.receive_data(EHLO)
     machine.next_event()
-    for say in (
-        lambda: machine.mail(path),
-        lambda: machine.rcpt(Address("c", "d.example")),
-        lambda: machine.rcpt(Address("e", "d.example")),
-        dice.choice((machine.data, lambda: machine.bdat(b"x", last=True), machine.rset, machine.quit)),
+    for turn, say in enumerate(
+        (
+            dice.choice(
+                (
+                    lambda: machine.auth("LOGIN"),
+                    lambda: machine.auth("PLAIN", b"x"),
+                    machine.starttls,
+                    lambda: machine.etrn("b.example"),
+                    lambda: machine.xclient(Claims(name="a")),
+                )
+            ),
+            lambda: machine.mail(path),
+            lambda: machine.rcpt(Address("c", "d.example")),
+            lambda: machine.rcpt(Address("e", "d.example")),
+            dice.choice((machine.data, lambda: machine.bdat(b"x", last=True), machine.rset, machine.quit)),
+        )
     ):
-        if dice.random() < 0.95:
+        if dice.random() < (0.3 if turn == 0 else 0.95):
             try:
                 say()
             except LocalProtocolError:
@@ -75,13 +94,17 @@ def observe(machine: ClientConnection, pieces: list[bytes]) -> list[object]:
         for piece in [*pieces, b""]:
             machine.receive_data(piece)
             while (event := machine.next_event()) is not NEED_DATA:
+                if machine.phase is Phase.HANDSHAKE:  # what comes behind it must never be read
+                    return [*seen, BEFORE_TLS]
                 seen.append(event)
                 if isinstance(event, Disconnected):
                     return seen
                 if machine.phase is Phase.CONTENT and machine.awaiting is None:
                     seen.append(machine.end_content())
+                if isinstance(event, AuthChallenge):
+                    seen.append(machine.auth_respond(None if len(seen) > 9 else b"x"))
     except RemoteProtocolError as error:
-        seen.append(str(error))
+        seen.append(BEFORE_TLS if machine.awaiting is None and "before TLS" in str(error) else str(error))
     return seen
 
 

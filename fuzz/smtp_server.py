@@ -17,8 +17,22 @@ from itertools import count, pairwise
 from eilpost.mail.reply import Reply, reply
 from eilpost.smtp import replies
 from eilpost.smtp.commands import Dialect
-from eilpost.smtp.events import NEED_DATA, Content, ContentEnd, Data, Disconnected, Event, Hello, NeedData, Refused
-from eilpost.smtp.extensions import ALL
+from eilpost.smtp.events import (
+    NEED_DATA,
+    Auth,
+    AuthResponse,
+    CommandEvent,
+    Content,
+    ContentEnd,
+    Data,
+    Disconnected,
+    Event,
+    Hello,
+    Help,
+    NeedData,
+    Refused,
+)
+from eilpost.smtp.extensions import ALL, STANDARD
 from eilpost.smtp.phases import Phase
 from eilpost.smtp.server import ServerConnection, ServerSettings
 
@@ -29,6 +43,10 @@ SEEDS = (
     ENVELOPE + b"DATA\r\n.\r\nMAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<c@d.test>\r\nBDAT 2 LAST\r\n\n\0NOOP\r\n",
     ENVELOPE.replace(b"EHLO", b"LHLO") + b"DATA\r\nx\r\n.\r\nVRFY a SMTPUTF8\r\nEXPN b\r\nHELP\r\n",
     b"HELO x\r\nmail from: a@b.test\r\nrcpt to: <@r.test:\"c d\"@[IPv6:::1]>\r\ndata\r\n" + b"x" * 90 + b"\r\n.\r\n",
+    b"EHLO x\r\nAUTH PLAIN AGEAYg==\r\nAUTH LOGIN\r\nYQ==\r\nYWE=\r\nAUTH PLAIN =\r\n*\r\nSTARTTLS\r\nEHLO x\r\n",
+    b"EHLO x\r\nXCLIENT NAME=a ADDR=IPV6:::1 LOGIN=[UNAVAILABLE]\r\nEHLO x\r\nXFORWARD IDENT=1\r\nETRN @b.test\r\n",
+    b"EHLO x\r\nSOML FROM:<a@b.test> HOLDFOR=9 BY=-9;NT MT-PRIORITY=-9 REQUIRETLS SOLICIT=a:b AUTH=<>\r\nRSET\r\n",
+    b"EHLO x\r\nSEND FROM:<> HOLDUNTIL=2030-01-01T00:00:00Z\r\nRCPT TO:<c@d.test> RRVS=2030-01-01T00:00:00Z;C\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00" + bytes(range(256)),
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"EHLO [127.0.0.1]\r\n" + "MAIL FROM:<ü@bücher.test> SMTPUTF8\r\nRCPT TO:<ß@b.test>\r\n".encode() + b"RSET\r\n" * 9,
@@ -36,9 +54,11 @@ SEEDS = (
 WORDS = (
     b"\r\n", b"\n", b"\r", b"\0", b".", b"\r\n.\r\n", b"\r\n.", b" ", b"<", b"@", b"x" * 300, b"\xff", b"DATA\r\n",
     b"BDAT 5\r\n", b"BDAT 7 LAST\r\n", b"RSET\r\n", b"RCPT TO:<c@d.test>\r\n", b"MAIL FROM:<>\r\n", b"EHLO x\r\n", b"1",
+    b"AUTH LOGIN\r\n", b"AUTH PLAIN YQ==\r\n", b"*\r\n", b"YQ==\r\n", b"STARTTLS\r\n", b"=", b"A" * 700,
+    b"XCLIENT NAME=a\r\n",
 )  # fmt: skip
-# DATA must end its group: the cut behind it is the only one that counts (RFC 2920 §3.1).
-AFTER_DATA = re.compile(rb"(?i)data[^\n]*\n")
+# DATA and STARTTLS must end their group: the cut behind them is the only one that counts (RFC 2920 §3.1).
+AFTER_DATA = re.compile(rb"(?i)(?:data|starttls)[^\n]*\n")
 VERDICTS = (reply(451, "4.3.0", "later"), reply(550, "5.7.1", "no"), reply(421, "4.3.2", "gone"))
 
 
@@ -55,7 +75,8 @@ def settings(dice: random.Random) -> ServerSettings:
     """A listener with tight limits."""
     return ServerSettings(
         dialect=dice.choice(list(Dialect)),
-        extensions=dice.choice((ALL, ALL, ALL - {"CHUNKING"}, ALL - {"BINARYMIME", "SMTPUTF8"})),
+        extensions=dice.choice((ALL, ALL, STANDARD, ALL - {"CHUNKING"}, ALL - {"BINARYMIME", "SMTPUTF8"})),
+        mechanisms=dice.choice(((), ("PLAIN",), ("PLAIN", "LOGIN"))),
         message_size=dice.choice((10, 60, 100_000)),
         line=dice.choice((512, 4096)),
         typed=dice.random() < 0.5,
@@ -68,6 +89,7 @@ class Observer:
     def __init__(self, kind: ServerSettings, mood: int) -> None:
         self._dice = random.Random(mood)
         self._limit = kind.message_size
+        self._kind = kind
         self.machine = ServerConnection(kind)
         self.seen: list[object] = [self.machine.greet(reply(220, None, "hi"))]
 
@@ -80,9 +102,17 @@ class Observer:
             if isinstance(event, Disconnected):
                 return
             if not isinstance(event, Content):
-                self.seen.append(machine.send(self._verdict(event)))
+                self.seen.append(self._answer(event))
+            if machine.phase is Phase.HANDSHAKE:
+                machine.secured(self._kind)
         if machine.next_event() is not NEED_DATA and octets:
             raise AssertionError("a closed machine has something to say")
+
+    def _answer(self, event: CommandEvent) -> bytes:
+        goes_on = isinstance(event, Auth) or (isinstance(event, AuthResponse) and event.octets is not None)
+        if goes_on and self._dice.random() < 0.6:
+            return self.machine.challenge(self._dice.randbytes(5))
+        return self.machine.send(self._verdict(event))
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Content) and isinstance(last := self.seen[-1], Content):
@@ -101,11 +131,13 @@ class Observer:
             return self.machine.hello_reply("mx")
         if isinstance(event, Data):
             return replies.SEND_CONTENT
+        if isinstance(event, Help):
+            return self.machine.help_reply(event.topic)
         return (event.refusal if isinstance(event, ContentEnd) else None) or replies.OK
 
 
 def groups(octets: bytes) -> list[bytes]:
-    """The octets, cut behind each line that holds DATA."""
+    """The octets, cut behind each line that holds DATA or STARTTLS."""
     edges = [0, *(found.end() for found in AFTER_DATA.finditer(octets)), len(octets)]
     return [octets[start:end] for start, end in pairwise(edges) if start < end]
 
