@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -43,6 +44,9 @@ def contenders(wanted: list[str] | None) -> list[Contender]:
     """Who can run here; who cannot is named on stderr with the reason."""
     reasons = {Contender.EILPOST: load.unavailable(), Contender.CEILING: load.unavailable()}
     reasons[Contender.POSTFIX] = reasons[Contender.EILPOST] or postfix.unavailable()
+    for contender, module in ((Contender.AIOSMTPD, "aiosmtpd"), (Contender.AIOSMTPLIB, "aiosmtplib")):
+        absent = "" if importlib.util.find_spec(module) else f"{module} is not installed"
+        reasons[contender] = reasons[Contender.EILPOST] or absent
     for contender, reason in reasons.items():
         if reason:
             print(f"left out: {contender.value} ({reason})", file=sys.stderr)
@@ -58,6 +62,9 @@ async def conditions(options: argparse.Namespace) -> dict[str, str]:
         "rounds": f"{options.rounds}, interleaved; load, servers and sink share the cores; no TLS",
         "log": "each message, to a file" if options.log else "warnings only; Postfix: no syslog is listening",
     }
+    for module in ("aiosmtpd", "aiosmtplib"):
+        if importlib.util.find_spec(module):
+            found[module] = f"{importlib.metadata.version(module)}, on uvloop as Eilpost is"
     if not postfix.unavailable():
         version = (await run(program("postconf"), "-d", "-h", "mail_version")).decode().strip()
         found["postfix"] = f"{version}, synced, not chrooted, 100 processes, loopback exempt from rate counting"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.library import python_server
 from bench.rows import Contender, Destination
 from tests.peers.eilpost import Setup, eilpost
 from tests.peers.load import SmtpSink, smtp_sink
@@ -108,6 +109,10 @@ def _silent_next_hop() -> socket.socket:
 @contextlib.asynccontextmanager
 async def run_eilpost(directory: Path, destination: Destination, *, log: bool) -> AsyncIterator[Running]:
     """Eilpost as it comes: one process, default settings but for the retry schedule."""
+    if destination is Destination.NOWHERE:
+        async with python_server("examples/server_noop.py", directory) as port:
+            yield Running(port, STRANGER, _answered)
+        return
     async with contextlib.AsyncExitStack() as stack:
         silence = stack.enter_context(_silent_next_hop())
         hop_port, settled = silence.getsockname()[1], None
@@ -138,10 +143,23 @@ async def run_ceiling(directory: Path, destination: Destination, *, log: bool) -
         yield Running(hop.port, STRANGER, _in_sink(hop))
 
 
+@contextlib.asynccontextmanager
+async def run_aiosmtpd(directory: Path, destination: Destination, *, log: bool) -> AsyncIterator[Running]:
+    """aiosmtpd with its handler that does nothing."""
+    async with python_server("bench/aiosmtpd_noop.py", directory) as port:
+        yield Running(port, STRANGER, _answered)
+
+
+async def _answered(wanted: int) -> float:
+    """Nothing is kept; smtp-source has counted the replies, and failed at any that was not positive."""
+    return time.monotonic()
+
+
 Runner = Callable[..., AbstractAsyncContextManager[Running]]
 
 RUNNERS: Final[Mapping[Contender, Runner]] = {
     Contender.EILPOST: run_eilpost,
     Contender.POSTFIX: run_postfix,
     Contender.CEILING: run_ceiling,
+    Contender.AIOSMTPD: run_aiosmtpd,
 }

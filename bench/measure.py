@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.contenders import RUNNERS
-from bench.rows import SESSIONS, Contender, Row
+from bench.library import measure_client
+from bench.rows import SESSIONS, Contender, Destination, Row
 from tests.peers.eilpost import Setup, eilpost
 from tests.peers.load import Load, smtp_source
 from tests.peers.tools import PeerError
@@ -23,6 +24,8 @@ _SPARE_DESCRIPTORS: Final = 256
 async def measure(row: Row, contender: Contender, directory: Path, *, scale: float, log: bool) -> float:
     """Messages a second from the first octet sent until the last message is where it belongs."""
     messages = max(SESSIONS, int(row.messages[contender] * scale))
+    if row.destination is Destination.SENT:
+        return await measure_client(contender, directory, messages, row.octets)
     async with RUNNERS[contender](directory, row.destination, log=log) as running:
 
         def load(count: int) -> Load:

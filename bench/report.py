@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.rows import IDLE_TARGET, SESSIONS, Contender, Row
+from bench.rows import IDLE_TARGET, Contender, Row
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Figure:
     def conditions(self) -> str:
         """What the figure holds for."""
         connection = "kept" if self.row.kept else "new for each message"
-        return f"{self.row.octets} octets, 1 recipient, {SESSIONS} sessions, connection {connection}"
+        return f"{self.row.octets} octets, 1 recipient, {self.row.sessions} sessions, connection {connection}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,11 @@ class IdleFigure:
 
 def table(figures: list[Figure], idle: IdleFigure | None, conditions: dict[str, str]) -> str:
     """Lines for a terminal, 110 columns wide."""
-    head = ["messages a second: median (lowest to highest)", *(f"{c.value:>24}" for c in Contender)]
+    columns = [c for c in Contender if any(c in figure.rates for figure in figures)]
+    head = ["messages a second: median (lowest to highest)", *(f"{c.value:>24}" for c in columns)]
     lines = ["".join((f"{head[0]:<48}", *head[1:]))]
     for figure in figures:
-        cells = [f"{_spread(figure.rates.get(contender, [])):>24}" for contender in Contender]
+        cells = [f"{_spread(figure.rates.get(contender, [])):>24}" for contender in columns]
         lines.append(f"{figure.row.title:<48}" + "".join(cells))
         lines.append(f"  {figure.conditions()}; {figure.row.destination.value}")
         lines += [f"  {_verdict(*ratio)}" for ratio in figure.ratios()]

@@ -18,6 +18,8 @@ class Contender(Enum):
     EILPOST = "eilpost"
     POSTFIX = "postfix"
     CEILING = "smtp-sink"  # takes and forgets: what the load generator can do at all
+    AIOSMTPD = "aiosmtpd"  # the server library that most of Python uses
+    AIOSMTPLIB = "aiosmtplib"  # the client library that most of Python uses
 
 
 class Destination(Enum):
@@ -26,6 +28,8 @@ class Destination(Enum):
     QUEUE = "durable in the queue, delivery held back"
     SINK = "taken by the next hop (smtp-sink)"
     MAILDIR = "in the Maildir"
+    NOWHERE = "answered by a handler that does nothing"
+    SENT = "sent by the library over one connection, taken by smtp-sink"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,14 @@ class Row:
     messages: Mapping[Contender, int]
     targets: tuple[Target, ...]
 
+    @property
+    def sessions(self) -> int:
+        """Connections at once."""
+        return 1 if self.destination is Destination.SENT else SESSIONS
+
 
 _EILPOST, _POSTFIX, _CEILING = Contender.EILPOST, Contender.POSTFIX, Contender.CEILING
+_AIOSMTPD, _AIOSMTPLIB = Contender.AIOSMTPD, Contender.AIOSMTPLIB
 
 ROWS: Final[Mapping[str, Row]] = {
     row.name: row
@@ -107,6 +117,24 @@ ROWS: Final[Mapping[str, Row]] = {
             True,
             {_EILPOST: 8_000, _POSTFIX: 2_000},
             (Target(4, _POSTFIX),),
+        ),
+        Row(
+            "library-server",
+            "server library, connections kept",
+            Destination.NOWHERE,
+            4096,
+            True,
+            {_EILPOST: 40_000, _AIOSMTPD: 6_000, _CEILING: 60_000},
+            (Target(4, _AIOSMTPD),),
+        ),
+        Row(
+            "library-client",
+            "client library, one connection",
+            Destination.SENT,
+            4096,
+            True,
+            {_EILPOST: 10_000, _AIOSMTPLIB: 2_000},
+            (Target(3, _AIOSMTPLIB),),
         ),
     )
 }

@@ -1,8 +1,9 @@
-"""A server with a handler: takes mail for one domain and prints it. ``python examples/server_policy.py``."""
+"""A server with a handler: takes mail for one domain and prints it. ``server_policy.py [PORT]``."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from eilpost import Server
 from eilpost.mail.envelope import Envelope
@@ -26,12 +27,12 @@ class OnlyOurs(Handler):
         return reply(250, "2.0.0", "Read")
 
 
-async def main() -> None:
+async def main(port: int) -> None:
     """Serves until it is interrupted."""
-    async with Server(OnlyOurs(), port=8025) as server:
+    async with Server(OnlyOurs(), port=port) as server:
         print(f"listening on {server.address}", flush=True)
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 8025))
