@@ -38,6 +38,7 @@ NOUNS: Final[Mapping[str, Noun]] = MappingProxyType(
             Noun("serve", "eilpost.cli.serve", "serve", "Run the mail system in the foreground."),
             Noun("dev", "eilpost.cli.dev", "dev", "Run the developer's inbox: take every mail, deliver none."),
             Noun("send", "eilpost.cli.send", "send", "Send a message."),
+            Noun("fetch", "eilpost.cli.fetch", "fetch", "Fetch mail by POP3."),
             Noun("talk", "eilpost.cli.talk", "talk", "Talk with a mail server by hand."),
             Noun("queue", "eilpost.cli.queue", "queue", "See and steer mail that waits."),
             Noun("user", "eilpost.cli.user", "user", "Add, list and remove accounts."),
