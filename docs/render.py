@@ -70,14 +70,20 @@ def page(title: str, introduction: str, *parts: str) -> str:
 def commands() -> str:
     """The verbs."""
     rows = (
-        (code(row.syntax), ", ".join(sorted(d.value for d in row.dialects)), row.help, row.rfc)
+        (
+            code(row.syntax),
+            ", ".join(sorted(d.value for d in row.dialects)),
+            row.help,
+            codes(each.keyword for each in EXTENSIONS.values() if row.verb.value in each.verbs),
+            row.rfc,
+        )
         for row in COMMANDS.values()
     )
     return page(
         "Commands",
         "What a client may say. Whether it may say it now stands in [phases](phases.md); what comes with an extension, "
         "in [extensions](extensions.md).",
-        table(("command", "dialect", "what it does", "defined in"), rows),
+        table(("command", "dialect", "what it does", "offered by", "defined in"), rows),
         f"These verbs of others are known and answered 502 5.5.1: {codes(NOT_OFFERED)}.\n",
     )
 
