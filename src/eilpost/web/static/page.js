@@ -115,7 +115,7 @@
     source.addEventListener("changed", refresh);
     source.addEventListener("deleted", function (event) {
       var gone = JSON.parse(event.data || "[]"), opened = message();
-      if (opened && gone.indexOf(opened.dataset.id) >= 0 && !leaving) close();
+      if (opened && gone.indexOf(opened.dataset.id) >= 0 && !ours.has(opened.dataset.id)) close();
       refresh();
     });
     window.addEventListener("pagehide", function () { source.close(); });
@@ -123,7 +123,7 @@
 
   // ── deeds ──
 
-  var leaving = false;
+  var ours = new Set(); // what was deleted here: its page is left by whoever deleted it
 
   function close() {
     var opened = message(), back = opened && $(".back", opened);
@@ -133,7 +133,8 @@
   function deed(name, ids) {
     if (!ids.length) return;
     var values = { deed: name, id: ids };
-    leaving = name === "delete";
+    var leaving = name === "delete";
+    if (leaving) ids.forEach(function (id) { ours.add(id); });
     var opened = message(), next = null;
     if (leaving && opened && ids.indexOf(opened.dataset.id) >= 0) {
       var list = rows(), at = list.findIndex(function (row) { return row.dataset.id === opened.dataset.id; });
@@ -146,7 +147,6 @@
       if (leaving && opened && ids.indexOf(opened.dataset.id) >= 0) {
         if (next && window.matchMedia("(min-width: 761px)").matches) { mark(next, false); open(next); } else close();
       }
-      leaving = false;
       $("#said").textContent = name === "delete" ? "Deleted" : "Marked as " + name;
     });
   }
