@@ -31,6 +31,7 @@ from eilpost.mail.reply import Reply
 from eilpost.message.compose import Attachment, ComposeError, Letter, compose
 from eilpost.message.dates import format as format_date
 from eilpost.message.mailboxes import addresses
+from eilpost.net.tls import KeysError
 from eilpost.sasl.choose import AUTO
 from eilpost.sasl.mechanisms import MECHANISMS
 from eilpost.smtp.commands import Dialect
@@ -98,7 +99,20 @@ class _Bar(Protocol):
 )
 @click.option("--attach", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to attach.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A further header field.")
-@click.option("--tls", type=click.Choice(["off"]), default="off", show_default=True, help="How to encrypt.")
+@click.option(
+    "--tls",
+    type=click.Choice(["off", "starttls", "implicit"]),
+    default="off",
+    show_default=True,
+    help="How to encrypt: not at all, after STARTTLS, or from the first octet.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The authorities to check the server's certificate against; else the system's.",
+)
+@click.option("--insecure", is_flag=True, help="Do not check the server's certificate.")
 @click.option("--user", metavar="NAME", help="Log in; the password is asked for, or is in $EILPOST_PASSWORD.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--token-stdin", is_flag=True, help="Read an OAuth token from there; it may be in $EILPOST_TOKEN too.")
@@ -125,6 +139,8 @@ def send(**given: Any) -> int:
     try:
         items = _whole(given) if given["eml"] else [_composed(given)]
         results = asyncio.run(_send_all(items, endpoint, login, given))
+    except KeysError as error:
+        raise CommandError(f"--ca: {error}", Exit.NOINPUT) from None
     except (MessageError, ComposeError) as error:
         raise CommandError(str(error), Exit.DATAERR) from None
     except NotConnected as error:
@@ -236,6 +252,9 @@ async def _send_all(
         hostname=given["hello"],
         size=1 if watched else _SESSIONS,
         tell=_teller(given["explain"]) if watched else None,
+        tls=given["tls"],
+        verify=not given["insecure"],
+        ca_file=given["ca"] or "",
         **login,
     )
     with _progress(items, quiet=watched) as bar:

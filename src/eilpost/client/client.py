@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import Iterable
 from types import TracebackType
@@ -19,6 +20,7 @@ from eilpost.client.login import login_as
 from eilpost.client.patience import RFC_TIMEOUTS, Timeouts
 from eilpost.client.pool import Pool
 from eilpost.client.prepare import Given, prepare
+from eilpost.client.protection import protection
 from eilpost.client.receipt import NotConnected, Receipt
 from eilpost.client.transcript import Tell
 from eilpost.mail.address import Address
@@ -40,6 +42,9 @@ class Client:
     at most are open at once; each is kept for ``idle`` seconds. ``hostname`` is what we greet
     with. ``tell`` is called with ``"C"`` or ``"S"`` and each line; the content is cut short.
 
+    ``tls`` is off, starttls or implicit. The server's certificate is checked against the authorities in
+    ``ca_file``, else the system's, unless ``verify`` is False; ``context`` replaces both.
+
     ``user`` logs in, with a ``password`` or an OAuth ``token``; ``auth`` names a mechanism, else it
     is the best that both have. A secret is shown to a verified server over TLS alone, or where
     ``plain_on_loopback`` says so to one on this machine.
@@ -57,6 +62,10 @@ class Client:
         size: int = 4,
         idle: float = 30.0,
         tell: Tell | None = None,
+        tls: str = "off",
+        verify: bool = True,
+        ca_file: str = "",
+        context: ssl.SSLContext | None = None,
         user: str | None = None,
         password: str | None = None,
         token: str | None = None,
@@ -67,6 +76,7 @@ class Client:
         self._manner = Manner(
             hostname or own_name(), dialect, timeouts, source, tell,
             login_as(user, password, token, auth, plain_on_loopback=plain_on_loopback),
+            protection(tls, verify=verify, ca_file=ca_file, context=context),
         )  # fmt: skip
         self._size = size
         self._idle = idle

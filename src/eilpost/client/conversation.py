@@ -11,14 +11,16 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from eilpost.client.login import Channel, Login, LoginHeard, Refusal, Think, bindings_of, is_loopback, logging_in, told
 from eilpost.client.patience import RFC_TIMEOUTS, Broken, Timeouts
+from eilpost.client.protection import PLAIN, Protection
 from eilpost.client.transcript import Tell, Transcript
+from eilpost.mail.encryption import Encryption, Security
 from eilpost.mail.next_hop import Host
-from eilpost.net.stream import Stream, connect, connect_unix
+from eilpost.net.stream import Stream, TlsError, connect, connect_unix
 from eilpost.smtp.client import ClientConnection
 from eilpost.smtp.client_events import Answer, AuthChallenge, AuthDone, ClientEvent, Dismissal, Greeting
 from eilpost.smtp.client_offer import Offer
@@ -32,6 +34,8 @@ from eilpost.smtp.client_transaction import (
     closing,
     opening,
     resetting,
+    saying_hello,
+    starting_tls,
 )
 from eilpost.smtp.commands import Dialect
 from eilpost.smtp.errors import RemoteProtocolError
@@ -41,6 +45,8 @@ from eilpost.smtp.phases import Phase
 T = TypeVar("T")
 
 FOREVER: Final = float("inf")
+
+Way = tuple[Host, Encryption, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +59,25 @@ class Manner:
     source: str | None = None
     tell: Tell | None = None
     login: Login | None = None
+    protection: Protection = PLAIN
+
+    def way(self, host: Host) -> Way:
+        """What sessions with a host must have in common to stand for each other."""
+        return host, self.protection.encryption, self.protection.implicit, self.login is not None
 
 
 class Conversation:
     """One session, from its greeting on; one task at a time."""
 
-    __slots__ = ("_limits", "_loop", "_needs_reset", "_stream", "_transcript", "_until", "host",
-                 "kept_until", "machine", "messages")  # fmt: skip
+    __slots__ = ("_limits", "_loop", "_needs_reset", "_stream", "_transcript", "_until", "host", "kept_until",
+                 "machine", "messages", "way", "why_clear")  # fmt: skip
 
     def __init__(self, host: Host, stream: Stream, manner: Manner) -> None:
         self.host = host
         self.machine = ClientConnection(manner.dialect)
         self.messages = 0
+        self.way = manner.way(host)
+        self.why_clear = ""  # why it is in clear, although the server offers more
         self.kept_until = FOREVER
         self._stream = stream
         self._limits = {stage: manner.timeouts.of(stage) for stage in Stage}
@@ -132,9 +145,42 @@ class Conversation:
         """Ends the connection at once."""
         self._stream.abort()
 
-    async def _open(self, hostname: str, until: float) -> Answered | None:
+    @property
+    def security(self) -> Security | None:
+        """What the handshake came to; None in clear."""
+        return self._stream.tls
+
+    async def _open(self, hostname: str, protection: Protection, until: float) -> Refusal | None:
         self._until = until
-        return await self._drive(opening(self.machine, hostname))
+        if protection.implicit:
+            await self._shake_hands(protection)
+        refusal: Refusal | None = await self._drive(opening(self.machine, hostname))
+        if refusal is None and protection.encryption is not Encryption.OFF and not protection.implicit:
+            refusal = await self._start_tls(hostname, protection)
+        return refusal
+
+    async def _start_tls(self, hostname: str, protection: Protection) -> Refusal | None:
+        if "STARTTLS" not in self.offer:
+            if not protection.encryption.is_binding:
+                return None
+            return Lost(Stage.STARTTLS, Cause.TLS, "the server does not offer STARTTLS")  # F037
+        refusal = await self._drive(starting_tls(self.machine))
+        if refusal is not None:
+            return refusal
+        await self._shake_hands(protection)
+        try:
+            self.machine.secured()
+        except RemoteProtocolError as error:
+            raise Broken(Lost(Stage.STARTTLS, Cause.PROTOCOL, f"the server broke the protocol ({error})")) from None
+        return await self._drive(saying_hello(self.machine, hostname))
+
+    async def _shake_hands(self, protection: Protection) -> None:
+        assert protection.context is not None
+        patience = max(0.0, min(protection.timeout, self._until - self._loop.time()))
+        try:
+            await self._stream.start_tls_client(protection.context, self.host.name.strip("[]"), patience)
+        except TlsError as error:
+            raise Broken(Lost(Stage.STARTTLS, Cause.TLS, str(error))) from None
 
     async def _log_in(self, login: Login) -> Refusal | None:
         """Logs in. Proofs are computed in a thread: the server chose how long that lasts."""
@@ -251,7 +297,25 @@ class Conversation:
 
 
 async def converse(host: Host, manner: Manner, *, until: float = FOREVER) -> Conversation | Answered | Lost:
-    """A session that is ready for mail: connected, greeted, and said hello to; or why there is none."""
+    """A session that is ready for mail: connected, greeted, and said hello to; or why there is none.
+
+    Where TLS is only an opportunity and comes to nothing, the session is one in clear, over a new connection.
+    """
+    found = await _converse(host, manner, until)
+    if (
+        manner.protection.encryption is not Encryption.OPPORTUNISTIC
+        or isinstance(found, Conversation)
+        or found.stage is not Stage.STARTTLS
+    ):
+        return found
+    in_clear = await _converse(host, replace(manner, protection=PLAIN), until)
+    if isinstance(in_clear, Conversation):
+        in_clear.way = manner.way(host)
+        in_clear.why_clear = str(found.reply) if isinstance(found, Answered) else found.text
+    return in_clear
+
+
+async def _converse(host: Host, manner: Manner, until: float) -> Conversation | Answered | Lost:
     loop = asyncio.get_running_loop()
     patience = max(0.0, min(manner.timeouts.connect, until - loop.time()))
     try:
@@ -265,7 +329,7 @@ async def converse(host: Host, manner: Manner, *, until: float = FOREVER) -> Con
         return Lost(Stage.CONNECT, Cause.UNREACHABLE, f"{host.address}: {_why(error)}")
     conversation = Conversation(host, stream, manner)
     try:
-        refusal: Refusal | None = await conversation._open(manner.hostname, until)
+        refusal: Refusal | None = await conversation._open(manner.hostname, manner.protection, until)
         if refusal is None and manner.login is not None:
             refusal = await conversation._log_in(manner.login)
     except Broken as broken:

@@ -79,6 +79,10 @@ class Line:
             else:
                 heard = self.hear(step)
 
+    def close(self) -> None:
+        """Ends the connection."""
+        self.connection.close()
+
     def say(self, octets: bytes) -> None:
         """Sends; what the server said before it hung up is heard next."""
         self._say(octets, octets)

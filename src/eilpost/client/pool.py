@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from eilpost.client.conversation import Conversation
-from eilpost.mail.next_hop import Host
+from eilpost.client.conversation import Conversation, Way
 
 K = TypeVar("K", bound=Hashable)
 
@@ -19,12 +18,12 @@ K = TypeVar("K", bound=Hashable)
 class Pool(Generic[K]):
     """Sessions without work, each for at most ``idle`` seconds (twice that at worst)."""
 
-    __slots__ = ("_by_host", "_by_key", "_idle", "_keys", "_loop", "_partings", "_timer")
+    __slots__ = ("_by_key", "_by_way", "_idle", "_keys", "_loop", "_partings", "_timer")
 
     def __init__(self, idle: float) -> None:
         self._idle = idle
         self._by_key: dict[K, dict[Conversation, None]] = {}
-        self._by_host: dict[Host, dict[Conversation, None]] = {}
+        self._by_way: dict[Way, dict[Conversation, None]] = {}
         self._keys: dict[Conversation, K] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -37,9 +36,9 @@ class Pool(Generic[K]):
         """The session used last for this key, now the caller's; None if there is none."""
         return self._take(self._by_key.get(key))
 
-    def take_at(self, host: Host) -> Conversation | None:
-        """The same for a host, whatever it was kept for."""
-        return self._take(self._by_host.get(host))
+    def take_at(self, way: Way) -> Conversation | None:
+        """The same for a host, as it is to be spoken with, whatever the session was kept for."""
+        return self._take(self._by_way.get(way))
 
     def _take(self, row: dict[Conversation, None] | None) -> Conversation | None:
         while row:
@@ -58,7 +57,7 @@ class Pool(Generic[K]):
         conversation.kept_until = self._loop.time() + self._idle
         self._keys[conversation] = key
         _add(self._by_key, key, conversation)
-        _add(self._by_host, conversation.host, conversation)
+        _add(self._by_way, conversation.way, conversation)
         if self._timer is None:
             self._timer = self._loop.call_later(self._idle, self._sweep)
 
@@ -83,7 +82,7 @@ class Pool(Generic[K]):
 
     def _remove(self, conversation: Conversation) -> None:
         _strike(self._by_key, self._keys.pop(conversation), conversation)
-        _strike(self._by_host, conversation.host, conversation)
+        _strike(self._by_way, conversation.way, conversation)
 
     def _sweep(self) -> None:
         self._timer = None

@@ -7,23 +7,30 @@ out to be dead before it answered anything is no failure: the job goes over a fr
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from eilpost.client.conversation import Conversation, Manner, converse
+from eilpost.client.login import Login
 from eilpost.client.patience import Timeouts
 from eilpost.client.pool import Pool
+from eilpost.client.protection import PLAIN, Protection
 from eilpost.client.transcript import Tell
 from eilpost.config.schema import Delivery
 from eilpost.deliver.agent import Attempt, Job
 from eilpost.deliver.errand import Errand
 from eilpost.deliver.meaning import unreadable, unroutable
+from eilpost.journal import HandshakeFailed, Journal
+from eilpost.mail.encryption import Encryption
 from eilpost.mail.envelope import Body
 from eilpost.mail.next_hop import Host, NextHop, Unroutable
 from eilpost.mail.outcome import Fate
 from eilpost.mail.status import status
 from eilpost.mail.value import value
+from eilpost.net.tls import KeysError, client_context
 from eilpost.smtp.client_results import Cause, Lost, Stage
 from eilpost.smtp.client_terms import Traits
 from eilpost.smtp.client_transaction import Parcel
@@ -41,6 +48,10 @@ class FindHosts(Protocol):
     async def __call__(self, next_hop: NextHop, /) -> tuple[Host, ...] | Unroutable:
         """Never raises for what DNS did."""
         ...
+
+
+FindLogin = Callable[[NextHop], Login | Lost | None]
+"""As whom we log in at a next hop; why that cannot be; None: we do not."""
 
 
 @value(frozen=True, slots=True)
@@ -61,7 +72,8 @@ class _Load:
 class Exchange:
     """Attempts jobs over sessions that it opens, keeps and ends."""
 
-    __slots__ = ("_find_hosts", "_loop", "_manner", "_now", "_pool", "_settings", "_success")
+    __slots__ = ("_contexts", "_find_hosts", "_find_login", "_journal", "_loop", "_manner", "_manners", "_now", "_pool",
+                 "_settings", "_success", "_usual")  # fmt: skip
 
     def __init__(
         self,
@@ -73,12 +85,19 @@ class Exchange:
         success: Fate,
         now: Callable[[], float] = time.time,
         tell: Tell | None = None,
+        find_login: FindLogin | None = None,
+        journal: Journal | None = None,
     ) -> None:
+        self._find_login = find_login
+        self._journal = journal
         self._settings = settings
         self._find_hosts = find_hosts
         self._success = success
         self._now = now
         self._manner = Manner(hostname, dialect, _timeouts(settings), tell=tell)
+        self._manners: dict[tuple[Encryption, bool], Manner] = {}
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._usual = Encryption(settings.tls)
         self._pool: Pool[NextHop] = Pool(settings.idle)
         self._loop = asyncio.get_running_loop()
 
@@ -95,6 +114,8 @@ class Exchange:
                 await self._try_hosts(errand, load, until)
         except ContentDamaged:
             raise
+        except KeysError as error:
+            errand.give_up(Lost(Stage.STARTTLS, Cause.TLS, str(error)), remote=None)
         except (SpoolError, OSError) as error:  # our disk's: what the network does is a result by now
             errand.give_up(unreadable(error), remote=None)
             errand.reached = True
@@ -105,6 +126,25 @@ class Exchange:
         """Ends kept sessions politely."""
         await self._pool.close()
 
+    def _manner_for(self, next_hop: NextHop) -> Manner | Lost:
+        """How we speak on the way there, and as whom. KeysError."""
+        way = next_hop.protection or self._usual, next_hop.implicit
+        found = self._manners.get(way)
+        if found is None:
+            found = self._manners[way] = replace(self._manner, protection=self._protection(*way))
+        login = self._find_login(next_hop) if self._find_login is not None else None
+        if login is None or isinstance(login, Lost):
+            return login or found
+        return replace(found, login=login)
+
+    def _protection(self, level: Encryption, implicit: bool) -> Protection:
+        if level is Encryption.OFF:
+            return PLAIN
+        verify = level is Encryption.VERIFY
+        if verify not in self._contexts:
+            self._contexts[verify] = client_context(verify=verify, ca_file=self._settings.authorities)
+        return Protection(level, implicit, self._contexts[verify], self._settings.tls_timeout)
+
     async def _try_hosts(self, errand: Errand, load: _Load, until: float) -> None:
         hosts = await self._find_hosts(load.job.next_hop)
         if isinstance(hosts, Unroutable):
@@ -112,25 +152,31 @@ class Exchange:
             return
         if not hosts:
             errand.give_up(unroutable(NOWHERE), remote=None)
+        manner = self._manner_for(load.job.next_hop)
+        if isinstance(manner, Lost):
+            errand.give_up(manner, remote=None)
+            return
         for host in hosts:
-            await self._try_host(errand, load, host, until)
+            await self._try_host(errand, load, host, manner, until)
             if not errand.pending:
                 return
             if self._loop.time() >= until:
                 break
 
-    async def _try_host(self, errand: Errand, load: _Load, host: Host, until: float) -> None:
-        kept = self._pool.take_at(host)
+    async def _try_host(self, errand: Errand, load: _Load, host: Host, manner: Manner, until: float) -> None:
+        kept = self._pool.take_at(manner.way(host))
         if kept is not None:
             await self._transact(errand, load, kept, until, is_fresh=False)
         while errand.pending:
             if self._loop.time() >= until:
                 errand.give_up(Lost(Stage.CONNECT, Cause.TIMEOUT, "the attempt took too long"), remote=host.name)
                 return
-            conversation = await converse(host, self._manner, until=until)
+            conversation = await converse(host, manner, until=until)
             if not isinstance(conversation, Conversation):
                 errand.give_up(conversation, remote=host.name)
                 return
+            if conversation.why_clear and self._journal is not None:  # F038: allowed, and noted
+                self._journal(HandshakeFailed("", "relay", host.name, f"{conversation.why_clear}; sent in clear"))
             errand.reached = True
             left = len(errand.pending)
             await self._transact(errand, load, conversation, until, is_fresh=True)

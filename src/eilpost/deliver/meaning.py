@@ -17,9 +17,12 @@ from eilpost.smtp.client_results import Answered, Lost, Result, Stage
 from eilpost.smtp.client_terms import Unsuitable
 
 _BEFORE_CONTENT: Final = frozenset(
-    {Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.LOGIN, Stage.RESET, Stage.MAIL, Stage.RCPT, Stage.DATA}
+    {Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.STARTTLS, Stage.LOGIN, Stage.RESET, Stage.MAIL, Stage.RCPT,
+     Stage.DATA}
+)  # fmt: skip
+_OF_THE_SESSION: Final = frozenset(
+    {Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.STARTTLS, Stage.LOGIN, Stage.RESET}
 )
-_OF_THE_SESSION: Final = frozenset({Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.LOGIN, Stage.RESET})
 
 _TOO_MANY: Final = frozenset({None, (5, 3)})
 """What 452 and 552 to RCPT say when the limit is the transaction's: nothing, or X.5.3."""

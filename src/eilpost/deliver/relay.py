@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from eilpost.client.transcript import Tell
 from eilpost.config.schema import Delivery
-from eilpost.deliver.exchange import Exchange, FindHosts
+from eilpost.deliver.exchange import Exchange, FindHosts, FindLogin
+from eilpost.journal import Journal
 from eilpost.mail.outcome import Fate
 from eilpost.smtp.commands import Dialect
 
@@ -15,7 +16,8 @@ from eilpost.smtp.commands import Dialect
 class Relay(Exchange):
     """The agent for next hops by MX and by a given host; made where an event loop runs.
 
-    ``find_hosts`` answers where a next hop is; ``now`` is Unix time.
+    ``find_hosts`` answers where a next hop is; ``find_login`` as whom we log in
+    there; ``now`` is Unix time.
     """
 
     __slots__ = ()
@@ -28,7 +30,10 @@ class Relay(Exchange):
         hostname: str,
         now: Callable[[], float] = time.time,
         tell: Tell | None = None,
+        find_login: FindLogin | None = None,
+        journal: Journal | None = None,
     ) -> None:
         super().__init__(
-            settings, find_hosts, hostname=hostname, dialect=Dialect.SMTP, success=Fate.RELAYED, now=now, tell=tell
-        )
+            settings, find_hosts, hostname=hostname, dialect=Dialect.SMTP, success=Fate.RELAYED, now=now, tell=tell,
+            find_login=find_login, journal=journal,
+        )  # fmt: skip

@@ -65,6 +65,7 @@ _BY_CAUSE: Final[Mapping[Cause, Status]] = MappingProxyType({
     Cause.TIMEOUT: status("4.4.2"),
     Cause.DROPPED: status("4.4.2"),
     Cause.PROTOCOL: status("4.5.0"),  # F146, F147
+    Cause.TLS: status("4.7.5"),  # F037, F039: what must be encrypted waits
     Cause.UNFIT: status("4.7.0"),
 })  # fmt: skip
 
@@ -72,8 +73,8 @@ _BY_CAUSE: Final[Mapping[Cause, Status]] = MappingProxyType({
 def meaning(result: Result, success: Fate) -> Meaning:
     """What ``result`` means; ``success`` is the fate that a positive reply gives."""
     match result:
-        case Answered(Stage.LOGIN as stage, reply):
-            # Our credentials are wrong, not the mail: it waits until they are mended.
+        case Answered(Stage.LOGIN | Stage.STARTTLS as stage, reply):
+            # Our credentials, or their keys, are wrong, not the mail: it waits until they are mended.
             refused = _status(stage, reply)
             return Meaning(Fate.DEFERRED, Status(4, refused.subject, refused.detail), f"smtp; {reply}")
         case Answered(stage, reply):

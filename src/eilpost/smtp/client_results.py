@@ -19,6 +19,7 @@ class Stage(Enum):
     CONNECT = "connecting"
     GREETING = "waiting for the greeting"
     HELLO = "saying hello"
+    STARTTLS = "encrypting the connection"
     LOGIN = "logging in"
     RESET = "resetting the session"
     MAIL = "naming the sender"
@@ -38,6 +39,7 @@ class Cause(Enum):
     TIMEOUT = "timeout"
     DROPPED = "dropped"
     PROTOCOL = "protocol"
+    TLS = "tls"
     UNFIT = "unfit"  # both keep to the protocol, and do not come together
 
 

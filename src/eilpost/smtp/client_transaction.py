@@ -84,10 +84,21 @@ def opening(machine: ClientConnection, hostname: str) -> Generator[Step, Heard, 
     greeting = (yield from _listen(Stage.GREETING)).reply
     if not greeting.is_positive:
         return Answered(Stage.GREETING, greeting)
+    return (yield from saying_hello(machine, hostname))
+
+
+def saying_hello(machine: ClientConnection, hostname: str) -> Generator[Step, Heard, Answered | None]:
+    """EHLO or LHLO, at the beginning and once more over TLS (RFC 3207 §4.2); the refusal, or None."""
     reply = yield from _ask(machine.hello(hostname), Stage.HELLO)
     if reply.is_permanent and machine.dialect is Dialect.SMTP:  # RFC 5321 §3.2
         reply = yield from _ask(machine.helo(hostname), Stage.HELLO)
     return None if reply.is_positive else Answered(Stage.HELLO, reply)
+
+
+def starting_tls(machine: ClientConnection) -> Generator[Step, Heard, Answered | None]:
+    """STARTTLS (RFC 3207 §4); the refusal, or None: then the handshake is next."""
+    reply = yield from _ask(machine.starttls(), Stage.STARTTLS)
+    return None if reply.is_positive else Answered(Stage.STARTTLS, reply)
 
 
 def resetting(machine: ClientConnection) -> Generator[Step, Heard, Answered | None]:

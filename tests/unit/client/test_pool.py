@@ -34,8 +34,8 @@ async def test_the_latest_session_is_found_by_key_and_by_host() -> None:
         assert pool.take("a") is first
         assert pool.take("a") is None
         pool.keep("a", first)
-        assert pool.take_at(host) is first
-        assert pool.take_at(host) is second
+        assert pool.take_at(Manner("me.example").way(host)) is first
+        assert pool.take_at(Manner("me.example").way(host)) is second
         assert len(pool) == 0
         pool.keep("a", first)
         pool.keep("b", second)
