@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,7 @@ RFC_END_TIMEOUT: Final = 10 * MINUTE  # RFC 5321 §4.5.3.2.6
 _WIDE: Final = {4: 8, 6: 19}  # prefix lengths below which a relay network is bigger than anybody's
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 _READABLE_BY_ALL: Final = 0o004
+_SAFE_URL: Final = re.compile(r"https://[^/@]+|http://(?:127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)", re.ASCII)
 _FROM_USERS: Final = frozenset({Role.SUBMISSION, Role.SUBMISSIONS, Role.POP3, Role.POP3S})
 _ENCRYPTED: Final = frozenset({Role.SUBMISSIONS, Role.POP3S})
 
@@ -337,6 +339,21 @@ def _login_directory(facts: _Facts) -> Iterator[Finding]:
             yield _warning(("auth", "mechanisms"), "SCRAM and CRAM-MD5 are not offered: Dovecot shows no keys")
 
 
+def _oauth(facts: _Facts) -> Iterator[Finding]:
+    oauth = facts.config.oauth
+    if oauth.introspection and oauth.jwks:
+        yield Finding(("oauth", "jwks"), "is one way, introspection is another; set one of them")
+    for name, url in (("introspection", oauth.introspection), ("jwks", oauth.jwks)):
+        if url and not _SAFE_URL.match(url):
+            yield Finding(("oauth", name), f"{url} is not encrypted: write https://")
+    if oauth.jwks and not (oauth.issuer and oauth.audience):
+        yield _warning(("oauth", "audience"), "without issuer and audience every token of this authority logs in")
+    if oauth.client_secret_file and not facts.files[oauth.client_secret_file].exists:
+        yield Finding(("oauth", "client_secret_file"), f"there is no file {oauth.client_secret_file}")
+    if not (oauth.introspection or oauth.jwks) and {"OAUTHBEARER", "XOAUTH2"} & set(facts.config.auth.mechanisms):
+        yield _warning(("auth", "mechanisms"), "tokens log nobody in: [oauth] names no authority")
+
+
 def _senders(facts: _Facts) -> Iterator[Finding]:
     for number, sender in enumerate(facts.config.sender):
         for text in sender.addresses:
@@ -354,7 +371,8 @@ def _login_places(facts: _Facts) -> Iterator[Finding]:
 
 RULES: Final[tuple[Callable[[_Facts], Iterator[Finding]], ...]] = (
     _hostname, _data_directory, _listeners, _lmtp_open_to_all, _domains, _delivery, _local_addresses,
-    _relay_networks, _smarthost, _smarthost_login, _standards, _sizes, _queue, _keys, _encrypted_roles, _fetching, _after_pop,
+    _relay_networks, _smarthost, _smarthost_login,
+    _standards, _sizes, _queue, _keys, _encrypted_roles, _fetching, _after_pop,
     _alias_file,
-    _login_directory, _senders, _login_places,
+    _login_directory, _oauth, _senders, _login_places,
 )  # fmt: skip

@@ -175,7 +175,8 @@ def _look(config: Config) -> dict[str, FileFact]:
     facts = _look_at_keys(config) | {
         name: _stat(name) for name in (config.directory.file, config.directory.socket) if name
     }
-    facts |= {name: _stat(name) for name in (config.relay.password_file, config.relay.token_file) if name}
+    secrets = (config.relay.password_file, config.relay.token_file, config.oauth.client_secret_file)
+    facts |= {name: _stat(name) for name in secrets if name}
     aliases = config.aliases.file
     return facts | {aliases: _read_through(aliases)} if aliases else facts
 

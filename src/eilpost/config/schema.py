@@ -70,6 +70,13 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+SASL_MECHANISMS: Final = (
+    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "XOAUTH2", "EXTERNAL",
+    "CRAM-MD5", "PLAIN", "LOGIN",
+)  # fmt: skip
+"""What may be offered; a test holds it against the table of ``sasl``."""
+
+
 class Role(Enum):
     """What a listener is for."""
 
@@ -166,6 +173,22 @@ class Relay:
         example='"smtp://relay.example.org:587?tls=verify"',
         kind=Kind.SMARTHOST,
     )
+    user: str = setting("As whom to log in at the smarthost; empty: without a login.", "", example='"anna@example.org"')
+    password_file: str = setting(
+        "The file with the password for it, in its first line; read for each session, and readable by nobody else.",
+        "",
+        example='"smarthost.password"',
+        kind=Kind.PATH,
+    )
+    token_file: str = setting(
+        "The file with an OAuth token instead, which somebody else keeps fresh.", "", kind=Kind.PATH
+    )
+    auth: str = setting(
+        "How to log in there: auto, the best that both have, or a mechanism.",
+        "auto",
+        choices=("auto", *SASL_MECHANISMS),
+    )
+    plain_on_loopback: bool = setting("Whether a smarthost on this machine is shown the password without TLS.", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,12 +362,6 @@ class Tls:
         return ((self.certificate, self.key), *further) if self.certificate and self.key else further
 
 
-SASL_MECHANISMS: Final = (
-    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "XOAUTH2", "EXTERNAL",
-    "CRAM-MD5", "PLAIN", "LOGIN",
-)  # fmt: skip
-"""What may be offered; a test holds it against the table of ``sasl``."""
-
 DIRECTORY_KINDS: Final = ("store", "passwd", "sql", "dovecot")
 
 
@@ -451,6 +468,31 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class Oauth:
+    """The authority whose tokens log in, by OAUTHBEARER and XOAUTH2."""
+
+    introspection: str = setting(
+        "Where each token is asked about; https, or http on loopback.", "", example='"https://id.example.org/introspect"'
+    )
+    client_id: str = setting("As whom we ask there; empty: as nobody.", "")
+    client_secret_file: str = setting("The file with the secret for it.", "", kind=Kind.PATH)
+    jwks: str = setting(
+        "Where the keys are by which signed tokens are checked here instead.",
+        "",
+        example='"https://id.example.org/jwks.json"',
+    )
+    issuer: str = setting("The issuer that a token must name; empty: any.", "")
+    audience: str = setting("The audience that a token must name; empty: any.", "")
+    scope: str = setting("The scope that a token must have; empty: any.", "")
+    claim: str = setting("The claim that holds the account's address.", "email")
+    discovery: str = setting("Where a client without a good token may get one; told to it.", "")
+    authorities: str = setting(
+        "The authorities that its certificate is verified against, PEM; empty: the system's.", "", kind=Kind.PATH
+    )
+    timeout: Duration = setting("How long an answer may take.", Duration(10.0), unit="duration", least=0.1)
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """More addresses that an account may send as; repeat the section for more accounts."""
 
@@ -480,4 +522,5 @@ class Config:
     smtp_after_pop: SmtpAfterPop = field(default_factory=SmtpAfterPop)
     auth: Auth = field(default_factory=Auth)
     directory: Directory = field(default_factory=Directory)
+    oauth: Oauth = field(default_factory=Oauth)
     sender: tuple[Sender, ...] = ()
