@@ -26,6 +26,7 @@ from eilpost.config.values import Endpoint, parse_endpoint
 from eilpost.control.channel import Channel
 from eilpost.control.desk import Desk
 from eilpost.deliver.agent import Agent
+from eilpost.deliver.credentials import SmarthostLogin
 from eilpost.deliver.lmtp import Lmtp
 from eilpost.deliver.local import Local
 from eilpost.deliver.relay import Relay
@@ -33,8 +34,8 @@ from eilpost.directory.after_pop import AfterPop
 from eilpost.directory.alias_file import AliasFile
 from eilpost.directory.authenticator import Authenticator
 from eilpost.directory.lookup import Directory
+from eilpost.directory.oauth import token_checker
 from eilpost.directory.open_sources import open_sources
-from eilpost.directory.source import SourceError
 from eilpost.directory.store import DirectoryError
 from eilpost.journal import Journal, SystemChanged, Warned
 from eilpost.mail.address import Address, parse_address
@@ -131,11 +132,15 @@ class System:
         data = Path(self._config.server.data)
         self._directory = self._open_directory(self._config)
         self._sources = open_sources(self._config, self._config.server.data)
+        self._authenticator = Authenticator(
+            self._sources.sources, self._config.auth, self._journal, tokens=token_checker(self._config.oauth)
+        )
         spool = await SqliteSpool.open(data / "spool", settings=self._config.spool, journal=self._journal)
         try:
             await self._serve(spool, data, on_ready)
         finally:
             await spool.close()
+            self._authenticator.close()
             self._sources.close()
             self._directory.close()
             self._journal(SystemChanged("stopped"))
@@ -183,13 +188,14 @@ class System:
             directory = self._open_directory(config)
             sources = open_sources(config, self._config.server.data)
             self._reload_keys(config)
-        except (ConfigError, DirectoryError, SourceError, KeysError, OSError) as error:
+        except (ConfigError, DirectoryError, KeysError, OSError) as error:
             self._journal(Warned("the new configuration is not used", str(error).replace("\n", "; ")))
             raise
         self._warn_of_restart(config)
         self._directory.close()
         self._directory = directory
         before, self._sources = self._sources, sources
+        self._authenticator.reload(sources.sources, config.auth, token_checker(config.oauth))
         self._routes = choose.routes(config.domain, config.relay)
         limits = fitting(config.limits, self._files)
         logins = self._logins(config, limits)
@@ -211,6 +217,7 @@ class System:
             ("delivery", self._config.delivery, config.delivery),
             ("queue", self._config.queue, config.queue),
             ("spool", self._config.spool, config.spool),
+            ("auth.hashing_threads", self._config.auth.hashing_threads, config.auth.hashing_threads),
             ("smtp_after_pop", self._config.smtp_after_pop.enabled, config.smtp_after_pop.enabled),
         ):
             if before != after:
@@ -243,12 +250,10 @@ class System:
         )
 
     def _logins(self, config: Config, limits: Limits) -> Logins:
-        """Logins begin anew with each configuration: what was remembered and counted by the old rules is forgotten."""
-        authenticator = self._authenticator = Authenticator(self._sources.sources, config.auth, self._journal)
         granted = ownership(config.sender, config.aliases.delimiter)
         keys = self._sources.sources.finder is not None
         starttls, hostname = self._keys is not None, config.server.hostname
-        return Logins(config.auth, limits, hostname, authenticator, granted, keys=keys, starttls=starttls)
+        return Logins(config.auth, limits, hostname, self._authenticator, granted, keys=keys, starttls=starttls)
 
     def _open_reception(self, spool: SqliteSpool, manager: Manager, resolver: Resolver) -> Reception:
         config = self._config
@@ -296,7 +301,9 @@ class System:
     def _agents(self, resolver: Resolver, data: Path) -> dict[Means, Agent]:
         config = self._config
         hosts = Hosts(resolver, config.delivery, ourselves=_ourselves(config), system_names=not config.dns.servers)
-        relay = Relay(config.delivery, hosts.hosts, hostname=config.server.hostname)
+        login = SmarthostLogin(config.relay)
+        hostname = config.server.hostname
+        relay = Relay(config.delivery, hosts.hosts, hostname=hostname, find_login=login, journal=self._journal)
         return {
             Means.MX: relay,
             Means.SMTP: relay,

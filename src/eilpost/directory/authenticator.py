@@ -19,7 +19,7 @@ from eilpost.directory.kept import User
 from eilpost.directory.names import fold
 from eilpost.directory.remembered import Remembered
 from eilpost.directory.schemes import SchemeError, scram_keys
-from eilpost.directory.source import Peer, SourceError, Sources
+from eilpost.directory.source import Peer, Sources
 from eilpost.directory.store import DirectoryError
 from eilpost.journal import Journal, LoggedIn, LoginFailed, Warned
 from eilpost.mail.address import Address, AddressError, parse_address
@@ -78,6 +78,15 @@ class Authenticator:
         self._guesses = Guesses(rules)
         self._remembered = Remembered(rules.remember)
 
+    def reload(self, sources: Sources, rules: Auth, tokens: CheckTokens | None = None) -> None:
+        """Other rules and another directory, also for exchanges under way; what was counted counts on.
+
+        How many passwords are checked at once cannot change.
+        """
+        self._sources, self._rules, self._tokens = sources, rules, tokens
+        self._guesses.rules = rules
+        self._remembered = Remembered(rules.remember)
+
     def close(self) -> None:
         """Ends the threads."""
         self._pool.close()
@@ -97,7 +106,7 @@ class Authenticator:
             return await self._answer(ask, peer)
         except PoolFull:
             return _FULL
-        except (SourceError, DirectoryError) as error:
+        except DirectoryError as error:
             self.journal(Warned("the directory of logins cannot be asked", str(error)))
             return _DOWN
 
@@ -126,7 +135,7 @@ class Authenticator:
             case FindSecret(name):
                 return self._secret(name, await self._find(self._address(name)))
             case CheckToken():
-                return await self._tokens(ask) if self._tokens is not None else _NO_TOKENS
+                return await self._token(ask)
             case CheckCertificate():
                 return await self._certificate(ask)
 
@@ -174,6 +183,14 @@ class Authenticator:
         if user is not None and user.kept.secret:
             return Secret(user.account, user.kept.secret.encode())
         return Secret(None, hmac.digest(self._sources.pepper, self._key(name).encode(), "sha256"))
+
+    async def _token(self, ask: CheckToken) -> Granted | Failure:
+        """Whom the authority names must be at home here, where accounts can be looked up."""
+        found = await self._tokens(ask) if self._tokens is not None else _NO_TOKENS
+        if isinstance(found, Failure) or self._sources.finder is None:
+            return found
+        user = await self._find(self._address(found.account))
+        return Granted(user.account) if user is not None else Failure(Reason.CREDENTIALS, "the token names no account")
 
     async def _certificate(self, ask: CheckCertificate) -> Granted | Failure:
         """The verified certificate names addresses; one of them must be the account."""

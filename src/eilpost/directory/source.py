@@ -7,11 +7,12 @@ from dataclasses import field
 from typing import Protocol
 
 from eilpost.directory.kept import Kept, User
+from eilpost.directory.store import DirectoryError
 from eilpost.mail.address import Address
 from eilpost.mail.value import value
 
 
-class SourceError(Exception):
+class SourceError(DirectoryError):
     """The directory cannot answer now; the message is a sentence for our own log, without any secret."""
 
 
