@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 PLACE: Final = Path("var/demo")
 DOMAIN: Final = "example.test"
 PEOPLE: Final = ("anna", "berta")
+
+WHAT: Final[Mapping[str, str]] = {
+    "mx": "mail from other servers",
+    "submission": "mail from users",
+    "submissions": "the same, encrypted from the first octet",
+    "lmtp": "mail from a server beside it",
+}
 
 CONFIGURATION: Final = f"""\
 # Made by `eilpost serve --demo`: a mail system on loopback, on ports that need no root. Yours to change.
@@ -31,8 +39,16 @@ role = "submission"
 address = "127.0.0.1:2587"
 
 [[listen]]
+role = "submissions"
+address = "127.0.0.1:2465"
+
+[[listen]]
 role = "lmtp"
 address = "127.0.0.1:2424"
+
+[tls]
+certificate = "tls/certificate.pem"
+key = "tls/key.pem"
 
 [[domain]]
 name = "{DOMAIN}"
@@ -50,8 +66,10 @@ def prepare() -> str:
     from eilpost.config.load import load
     from eilpost.directory.store import AccountExists, Store
     from eilpost.mail.address import Address
+    from eilpost.net.dev_certificate import prepare as make_certificate
 
     PLACE.mkdir(parents=True, exist_ok=True)
+    make_certificate(PLACE / "tls", [f"mx.{DOMAIN}"], time.time())
     file = PLACE / "eilpost.toml"
     if not file.exists():
         file.write_text(CONFIGURATION)
@@ -66,7 +84,13 @@ def prepare() -> str:
 
 def announce(config: Config) -> None:
     """What runs where, and what to type next."""
-    mx, submission, lmtp = (row.address for row in config.listen[:3])
+    from eilpost.config.schema import Role
+
+    listeners = "\n".join(
+        f"  {row.role.value:<12}{row.address}   {WHAT.get(row.role.value, '')}" for row in config.listen
+    )
+    submission = next((row.address for row in config.listen if row.role is Role.SUBMISSION), "127.0.0.1:2587")
+    authority = f" --tls starttls --ca {PLACE / 'tls' / 'ca.pem'}" if config.tls.certificate else ""
     file = PLACE / "eilpost.toml"
     command = _command()
     mail = Path(config.server.data) / "mail" / DOMAIN / "anna" / "new"
@@ -74,14 +98,12 @@ def announce(config: Config) -> None:
         f"""
 Eilpost runs for the domain {DOMAIN} with the accounts {" and ".join(PEOPLE)}; Ctrl-C ends it.
 
-  mx          {mx}   mail from other servers
-  submission  {submission}   mail from users
-  lmtp        {lmtp}   mail from a server beside it
+{listeners}
 
 Type in another terminal, in this directory:
 
   {command} send --server {submission} --from berta@{DOMAIN} --to anna@{DOMAIN} \\
-      --subject Hello --body "My first express mail." --transcript
+      --subject Hello --body "My first express mail." --transcript{authority}
   cat {_relative(mail)}/*
   {command} queue list -c {file}
   {command} user add carla@{DOMAIN} -c {file}

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,6 +22,11 @@ from eilpost.cli.options import config_option, example
 if TYPE_CHECKING:
     from eilpost.config.schema import Config
     from eilpost.system import System
+
+NO_CERTIFICATE: Final = (
+    "there is no certificate, so STARTTLS is not offered and mail comes in clear; get one with "
+    "`certbot certonly --standalone -d NAME` and name its files in [tls]"
+)
 
 
 @click.command(epilog=example("eilpost serve -c /etc/eilpost/eilpost.toml", "eilpost serve --demo"))
@@ -34,6 +39,7 @@ def serve(config_file: str | None, demo: bool) -> None:
     "ready" on standard error, and to systemd, when it serves.
     """
     from eilpost.config.load import load_all
+    from eilpost.config.schema import Role
 
     if demo:
         from eilpost.cli.demo import prepare
@@ -42,6 +48,8 @@ def serve(config_file: str | None, demo: bool) -> None:
     loaded = load_all(config_file)
     for warning in loaded.warnings:
         click.echo(f"eilpost: warning: {warning}", err=True)
+    if not loaded.config.tls.pairs and any(row.role is not Role.LMTP for row in loaded.config.listen):
+        click.echo(f"eilpost: warning: {NO_CERTIFICATE}", err=True)
     _run(loaded.config, config_file, announce=_announce_demo(loaded.config) if demo else None)
 
 
@@ -57,6 +65,7 @@ def _run(config: Config, config_file: str | None, *, announce: Callable[[], None
     from eilpost.logs.sink import LogSink
     from eilpost.net import daemon
     from eilpost.net.listen import ListenError
+    from eilpost.net.tls import KeysError
     from eilpost.policy.peer import RESERVED_FILES, fitting
     from eilpost.system import System, bind, prepare_data
 
@@ -83,6 +92,8 @@ def _run(config: Config, config_file: str | None, *, announce: Callable[[], None
         if room < config.limits.connections:
             journal(Warned("few open files allowed", f"{files}, so {room} connections at most; raise LimitNOFILE"))
         _loop(lambda: _serve(lambda: System(config, doors, journal, reread, files), announce))
+    except KeysError as error:
+        raise CommandError(str(error), Exit.CONFIG) from None
     finally:
         journal.close()
 
