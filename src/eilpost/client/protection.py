@@ -1,4 +1,4 @@
-"""How a session is encrypted: whether, from when on, and what the certificate has to be (words).
+"""How a session is encrypted: whether, from when on, and what the certificate has to be (a deed).
 
 | what is asked | not offered | refused, or no handshake | certificate |
 |---|---|---|---|

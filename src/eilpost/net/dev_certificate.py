@@ -51,7 +51,7 @@ def _is_good(found: DevCertificate, names: set[str], now: float) -> bool:
         fitting = fits(chain, Path(found.pair.key).read_bytes()) and Path(found.authority).exists()
     except (OSError, CertificateError):
         return False
-    hosts = {name for name in names if not _is_address(name)}
+    hosts = {name.lower() for name in names if not _is_address(name)}
     return fitting and certificate.expires > now + _RENEW and hosts <= set(certificate.names)
 
 

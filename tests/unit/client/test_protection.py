@@ -156,7 +156,7 @@ async def test_what_is_offered_is_used(made: DevCertificate, level: Encryption) 
 
 
 async def test_f037_what_is_not_offered_is_missed_only_where_it_is_needed(made: DevCertificate) -> None:
-    """F037: with TLS gone from the offer, opportunity goes on in clear, and obligation does not."""
+    """F037: with TLS gone from the offer, opportunity goes on in clear (RFC 7435), and obligation does not."""
     async with acting(made, plain) as port:
         found = await converse(host(port), manner(made, Encryption.OPPORTUNISTIC))
         assert isinstance(found, Conversation)

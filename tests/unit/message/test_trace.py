@@ -134,3 +134,19 @@ def test_f100_foreign_return_paths_are_found() -> None:
         b"Return-Path: <evil@example>\r\n",
         b"RETURN-PATH: <>\r\n",
     ]
+
+
+@pytest.mark.parametrize(
+    ("openssl", "registered"),
+    [
+        ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
+        ("ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
+        ("ECDHE-RSA-AES256-SHA", "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA"),
+        ("ECDHE-ECDSA-AES256-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384"),
+        ("x;y (z)", "x?y??z?"),
+    ],
+)
+def test_ciphers_have_their_registered_names(openssl: str, registered: str) -> None:
+    """RFC 8314 §7.4: the tls clause names the cipher as IANA's table does."""
+    assert trace.cipher_name(openssl) == registered

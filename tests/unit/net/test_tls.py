@@ -245,7 +245,7 @@ async def test_f036_a_peer_that_sends_only_tls_itself_is_cut(
 
 
 async def test_renegotiation_and_old_versions_are_off(made: DevCertificate) -> None:
-    """F036: TLS 1.1 is refused, and a context says that it renegotiates and compresses nothing."""
+    """F036: TLS 1.1 is refused, nothing is renegotiated or compressed (RFC 9325 §3)."""
     context = server_context(made.pair)
     assert context.options & ssl.OP_NO_RENEGOTIATION
     assert context.options & ssl.OP_NO_COMPRESSION
@@ -254,7 +254,7 @@ async def test_renegotiation_and_old_versions_are_off(made: DevCertificate) -> N
 
 
 async def test_a_certificate_for_each_name(made: DevCertificate, other: DevCertificate) -> None:
-    """F044: a client gets the certificate of the name it asks for; an unknown name gets the first one."""
+    """F044: a client gets the certificate of the name it asks for (RFC 6066 §3); an unknown name gets the first one."""
     keys = Keys(Lock((made.pair, other.pair)), pytest.fail)
     for name, authority in (
         ("mail.example.org", other.authority),
