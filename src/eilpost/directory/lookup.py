@@ -64,9 +64,10 @@ class Directory:
         """What is known of exactly this address: an alias made by command comes before one of the file."""
         key = (address.domain, fold(address.local_part))
         self._look_sometimes()
-        account = self._snapshot.accounts.get(key)
-        alias = self._snapshot.aliases.get(key)
-        if account is None and alias is None and not self._is_current():
+        snapshot = self._snapshot
+        account = snapshot.accounts.get(key)
+        alias = snapshot.aliases.get(key)
+        if account is None and alias is None and not self._is_current(snapshot):
             account, alias = self._ask(key)
         if alias is None and self._alias_file is not None:
             alias = self._alias_file.find(address)
@@ -78,8 +79,9 @@ class Directory:
         """The account of that address, whatever aliases say."""
         key = (address.domain, fold(address.local_part))
         self._look_sometimes()
-        row = self._snapshot.accounts.get(key)
-        if row is None and not self._is_current():
+        snapshot = self._snapshot
+        row = snapshot.accounts.get(key)
+        if row is None and not self._is_current(snapshot):
             row, _ = self._ask(key)
         return _account(row) if row else None
 
@@ -98,14 +100,19 @@ class Directory:
         now = self._clock()
         if now >= self._next_look:
             self._next_look = now + LOOK_EVERY
-            self._is_current()
+            self._is_current(self._snapshot)
 
-    def _is_current(self) -> bool:
-        """Whether memory says what the database says; if not, new dictionaries are on their way."""
+    def _is_current(self, snapshot: _Snapshot) -> bool:
+        """Whether it says what the database says; if not, new dictionaries are on their way.
+
+        The one asked about is the one that was read: another may have taken its place just now.
+        """
         with told(self._path):
             version = self._version()
-        if version == self._snapshot.version:
+        if version == snapshot.version:
             return True
+        if version == self._snapshot.version:
+            return False
         if self._reloading is None or not self._reloading.is_alive():
             self._reloading = threading.Thread(target=self._reload, args=(version,), name="directory", daemon=True)
             self._reloading.start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -159,3 +161,14 @@ def test_a_broken_alias_file_leaves_the_last_one_in_force(tmp_path: Path) -> Non
     assert len(warnings) == 2
     assert "line 1" in warnings[0]
     assert "No such file" in warnings[1]
+
+
+def test_a_new_account_is_never_overlooked(tmp_path: Path) -> None:
+    """Whenever the dictionaries are swapped: an account that was made before the question is found."""
+    moments = count()
+    with Store(tmp_path) as store, contextlib.closing(Directory(tmp_path, clock=lambda: float(next(moments)))) as found:
+        for number in range(150):
+            address = parse_address(f"user{number}@example.test")
+            store.add_account(address, "", 0.0)
+            assert found.account(address) is not None
+            assert found.known(address) is not None
