@@ -13,7 +13,7 @@ from typing import Any, Final
 import argon2
 import pytest
 
-from eilpost.config.schema import Aliases, Auth, Duration, Limits, Role, Sender
+from eilpost.config.schema import Aliases, Auth, Directory, Duration, Limits, Role, Sender
 from eilpost.directory.passwords import keep
 from eilpost.directory.store import Store
 from eilpost.journal import Accepted, CommandRefused, LoggedIn, LoginFailed
@@ -313,3 +313,37 @@ async def test_a_client_that_goes_in_the_middle_leaves_nothing(world: Running) -
         caller.close()
     await world.until(lambda: world.house.guests == 0)
     await asyncio.sleep(0)
+
+
+async def test_a_reload_keeps_counts_and_changes_rules(tmp_path: Path) -> None:
+    """Exchanges under way end well, a guesser stays refused, and new mechanisms are offered to new sessions."""
+    async with house(tmp_path / "data", replace(RULES, guesses_per_minute=1)) as world:
+        guesser = await world.call(Role.SUBMISSION, source="127.1.0.1")
+        assert (await guesser.say(plain(password="x"))).startswith("535 ")
+        caller = await world.call(Role.SUBMISSION)
+        assert (await caller.say("AUTH LOGIN", encoded(ANNA))).startswith("334 ")
+
+        world.reread.append(replace(world.config, auth=replace(RULES, guesses_per_minute=1, mechanisms=("PLAIN",))))
+        world.system.reload()
+        assert (await caller.say(encoded("geheim"))).startswith("235 ")
+        again = await world.call(Role.SUBMISSION, source="127.1.0.1")
+        assert (await again.say("AUTH LOGIN")).startswith("504 ")
+        assert (await again.say(plain())).startswith("421 4.7.0")
+
+
+async def test_a_directory_that_fails_is_454(tmp_path: Path) -> None:
+    """Our own trouble is never a wrong password (RFC 4954 §4)."""
+    directory = Directory(kind="passwd", file=str(tmp_path / "none"))
+    async with house(tmp_path / "data", directory=directory) as world:
+        caller = await world.call(Role.SUBMISSION)
+        assert (await caller.say(plain())).startswith("454 4.7.0")
+
+
+async def test_a_passwd_file_lets_users_in(tmp_path: Path) -> None:
+    """[directory] kind = "passwd": its users log in, those of the store do not."""
+    users = tmp_path / "users"
+    users.write_text("berta@example.test:{PLAIN}anders\n")
+    async with house(tmp_path / "data", directory=Directory(kind="passwd", file=str(users))) as world:
+        caller = await world.call(Role.SUBMISSION)
+        assert (await caller.say(plain())).startswith("535 ")
+        assert (await caller.say(plain("berta@example.test", "anders"))).startswith("235 ")
