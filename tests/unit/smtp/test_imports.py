@@ -9,7 +9,8 @@ import sysconfig
 SCRIPT = """
 import sys, time
 began = time.perf_counter()
-import eilpost.smtp, eilpost.smtp.client, eilpost.smtp.client_transaction, eilpost.smtp.client_meaning, eilpost.smtp.server
+import eilpost.smtp
+import eilpost.smtp.client_transaction, eilpost.smtp.client_meaning
 took = time.perf_counter() - began
 print(took)
 for name, module in sorted(sys.modules.items()):
