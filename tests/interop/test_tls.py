@@ -95,8 +95,9 @@ async def test_swaks(secured: Secured, way: str, tmp_path: Path) -> None:
         pytest.skip(reason)
     (tmp_path / "message").write_bytes(content("plain", f"tls-swaks{way}"))
     port = secured.system.port if way == "--tls" else secured.submissions
-    await run(program("swaks"), "--server", f"localhost:{port}", way, "--tls-verify", "--tls-ca-path",
-              secured.made.authority, "--from", SENDER, "--to", BERTA, "--data", f"@{tmp_path / 'message'}")  # fmt: skip
+    command = [program("swaks"), "--server", f"localhost:{port}", way, "--tls-verify"]
+    command += ["--tls-ca-path", secured.made.authority, "--from", SENDER, "--to", BERTA]
+    await run(*command, "--data", f"@{tmp_path / 'message'}")
     await check(secured, f"tls-swaks{way}")
 
 
