@@ -24,15 +24,22 @@ from eilpost.config import reference
 from eilpost.config.schema import Limits
 from eilpost.config.settings import SETTINGS
 from eilpost.control.operations import OPERATIONS
+from eilpost.inbox import fault_rules, faults, search
 from eilpost.journal import EVENTS, Level
 from eilpost.mail.reply import Reply, Severity
 from eilpost.mail.status import MEANINGS
 from eilpost.policy import verdicts
+from eilpost.pop3 import replies as pop3_replies
+from eilpost.pop3.capabilities import CAPABILITIES
+from eilpost.pop3.commands import COMMANDS as POP3_COMMANDS
+from eilpost.pop3.phases import PHASES as POP3_PHASES
+from eilpost.pop3.replies import Answer
 from eilpost.receive.roles import ROLES
 from eilpost.smtp import replies
 from eilpost.smtp.commands import COMMANDS, NOT_OFFERED, Verb
 from eilpost.smtp.extensions import EXTENSIONS
 from eilpost.smtp.phases import PHASES, Moves, Phase
+from eilpost.web import api_types
 
 DOCS: Final = Path(__file__).resolve().parent
 SOURCE: Final = DOCS.parent / "src"
@@ -283,6 +290,42 @@ def operations() -> str:
     )
 
 
+def developers_inbox() -> str:
+    """Faults, searches and the API of the developer's inbox."""
+    stages = ((code(stage.value), text) for stage, text in faults.STAGES.items())
+    keys = ((code(row.name), "condition" if row.is_condition else "action", row.help) for row in KEYS)
+    words = (
+        (row.help.partition(": ")[0], row.help.partition(": ")[2], code(row.stage.value)) for row in fault_rules.WORDS
+    )
+    texts = ((code(number), code(status), text) for number, (status, text) in fault_rules.TEXTS.items())
+    filters = ((code(f"{row.name}:"), row.help) for row in search.FILTERS.values())
+    calls = (
+        (code(f"{row.method} /api{row.path}"), row.help, codes(each.name for each in row.parameters)) for row in CALLS
+    )
+    return page(
+        "The developer's inbox",
+        "What `eilpost dev` can be asked for. Its flags are in [the command line](command-line.md), and [a page of its "
+        "own](../howto/developers-inbox.md) says how to use it.",
+        "## Faults\n\nA fault names a stage, conditions and actions: `rcpt to=*@full.test reply=452 probability=0.3`. In "
+        "TOML it is a `[[fault]]` table, in the API an object, with the same keys and `stage`.\n",
+        table(("stage", "when"), stages),
+        table(("key", "kind", "what it means"), keys),
+        "## Faults by the address itself\n\nWhat stands behind the last plus of an address asks for a fault; `-data` "
+        "or `-end` behind it moves the fault there. In the sender's address it holds at MAIL.\n",
+        table(("address", "what happens", "stage"), words),
+        "## Replies without a text of their own\n",
+        table(("code", "status", "text"), texts),
+        "## Searches\n\nAll terms must hold; `-` or `!` in front turns one around; quotes find exact words in a row.\n",
+        table(("filter", "finds"), filters),
+        "## The API\n\n`/api/openapi.json` describes every body. Beside it stands, under `/api/v1/`, the part of "
+        "Mailpit's API v1 that client libraries use.\n",
+        table(("call", "what it does", "parameters"), calls),
+    )
+
+
+KEYS: Final = tuple(fault_rules.KEYS.values())
+CALLS: Final = api_types.OPERATIONS
+
 SUPPORT: Final = {"yes": "complete", "partial": "in part", "planned": "to come", "no": "no"}
 
 
@@ -301,15 +344,48 @@ def rfcs() -> str:
     )
 
 
+def pop3() -> str:
+    """POP3: commands, capabilities, phases and answers."""
+    commands = ((code(row.syntax), row.help, row.rfc) for row in POP3_COMMANDS.values())
+    offered = ((code(row.keyword), codes(v.value for v in row.verbs), row.meaning, row.rfc)
+               for row in CAPABILITIES.values())  # fmt: skip
+    moves = (
+        (
+            phase.value,
+            code(verb.value),
+            move.ok.value if move.ok else "(stays)",
+            move.err.value if move.err else "(stays)",
+        )
+        for phase, rows in POP3_PHASES.items()
+        for verb, move in rows.items()
+    )
+    said = ((code(answer), code(name)) for name, answer in vars(pop3_replies).items() if isinstance(answer, Answer))
+    return page(
+        "POP3",
+        "What a client that fetches mail may say, what CAPA offers, where each answer leads, and the fixed answers.",
+        "## Commands\n",
+        table(("command", "what it does", "defined in"), commands),
+        "## Capabilities\n",
+        table(("keyword", "commands", "what it means", "defined in"), offered),
+        "## Phases\n",
+        "A command without a row in its phase is out of order, -ERR.\n",
+        table(("phase", "command", "+OK leads to", "-ERR leads to"), moves),
+        "## Answers\n",
+        table(("answer", "name"), said),
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "command-line": command_line_page,
     "commands": commands,
+    "developers-inbox": developers_inbox,
     "eilpost-sendmail": sendmail,
     "extensions": extensions,
     "journal": journal,
     "limits": limits,
     "operations": operations,
     "phases": phases,
+    "pop3": pop3,
     "replies": reply_page,
     "rfcs": rfcs,
     "roles": roles,

@@ -14,7 +14,7 @@ from tests.unit.inbox.samples import message, mixed
 
 
 def test_parts_are_found() -> None:
-    """Each part has its path, kind, name and place."""
+    """Each part has its path, kind, name and place (RFC 2045 §5.1, RFC 2231 §3 and §4)."""
     root = mime.parse(mixed())
     assert [(part.path, part.kind) for part in root.walk()] == [
         ("", "multipart/mixed"),
