@@ -306,8 +306,8 @@ def developers_inbox() -> str:
         "The developer's inbox",
         "What `eilpost dev` can be asked for. Its flags are in [the command line](command-line.md), and [a page of its "
         "own](../howto/developers-inbox.md) says how to use it.",
-        "## Faults\n\nA fault names a stage, conditions and actions: `rcpt to=*@full.test reply=452 probability=0.3`. In "
-        "TOML it is a `[[fault]]` table, in the API an object, with the same keys and `stage`.\n",
+        "## Faults\n\nA fault names a stage, conditions and actions: `rcpt to=*@full.test reply=452 probability=0.3`. "
+        "In TOML it is a `[[fault]]` table, in the API an object, with the same keys and `stage`.\n",
         table(("stage", "when"), stages),
         table(("key", "kind", "what it means"), keys),
         "## Faults by the address itself\n\nWhat stands behind the last plus of an address asks for a fault; `-data` "

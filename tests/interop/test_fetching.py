@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from eilpost.net.dev_certificate import DevCertificate, prepare
 from tests.peers.dovecot_pop3 import dovecot_pop3, unavailable
-from tests.peers.eilpost import Eilpost, Setup, eilpost
+from tests.peers.eilpost import Eilpost, Setup, Value, eilpost
 from tests.peers.tools import missing, program, run, scratch
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
@@ -35,7 +35,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> DevCertificate:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def ours(certificate: DevCertificate) -> AsyncIterator[Eilpost]:
     """Eilpost with POP3 in both forms, submission, and SMTP-after-POP."""
-    settings = {
+    settings: dict[str, Value] = {
         "tls.certificate": certificate.pair.certificate,
         "tls.key": certificate.pair.key,
         "auth.plain_on_loopback": True,

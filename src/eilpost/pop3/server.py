@@ -70,7 +70,7 @@ class ServerConnection:
     """One session seen from the server; feed it, ask it, answer it."""
 
     __slots__ = (
-        "_awaiting", "_buffer", "_discarded", "_eof", "_in_login", "_moves", "_name", "_settings", "_start",
+        "_awaiting", "_buffer", "_discarded", "_eof", "_in_login", "_limit", "_moves", "_name", "_settings", "_start",
         "_utf8", "_writer", "phase",
     )  # fmt: skip
 
@@ -81,6 +81,7 @@ class ServerConnection:
         self._start = 0
         self._eof = False
         self._discarded = 0
+        self._limit = settings.line
         self._awaiting: Event | None = None
         self._moves: Moves = STAY
         self._name = ""
@@ -118,15 +119,18 @@ class ServerConnection:
         return event
 
     def _read_line(self) -> Event | None:
-        limit = MAX_RESPONSE if self._in_login or self._begins_login() else self._settings.line
+        if not self._discarded:
+            self._limit = MAX_RESPONSE if self._in_login or self._begins_login() else self._settings.line
+        limit = self._limit
         end = self._buffer.find(b"\n", self._start)
         if end < 0:
             return self._too_long_yet(limit)
         line = self._buffer[self._start : end + 1]
         self._start = end + 1
-        too_long, self._discarded = self._discarded + len(line) > limit, 0
-        if too_long:
-            return self._refuse("", replies.LINE_TOO_LONG)
+        octets, self._discarded = self._discarded + len(line), 0
+        if octets > limit:
+            endless = octets - 1 > limit * LINE_DISCARD_FACTOR  # as if it had come octet by octet
+            return self._refuse("", replies.ENDLESS_LINE if endless else replies.LINE_TOO_LONG, fatal=endless)
         if not line.endswith(b"\r\n") or line.find(b"\r") != len(line) - 2:
             return self._refuse("", replies.NOT_A_COMMAND)
         return self._response(line[:-2]) if self._in_login else self._understand(line[:-2])

@@ -317,3 +317,11 @@ def test_words_of_ours_are_one_line() -> None:
     fixed: list[Any] = [each for each in vars(replies).values() if isinstance(each, Answer)]
     assert len(fixed) > 20
     assert all(encode(each).endswith(b"\r\n") and len(encode(each)) < 512 for each in fixed)
+
+
+@pytest.mark.parametrize("length", [250, 253, 254, 4079, 4080, 4081, 9000])
+@pytest.mark.parametrize("beginning", [b"USER ", b"AUTH PLAIN "])
+def test_f046_long_lines_are_the_same_however_they_are_split(beginning: bytes, length: int) -> None:
+    """How long a line is, and not how it came, decides whether its sender is cut."""
+    octets = beginning + b"A" * (length - len(beginning)) + b"\r\nCAPA\r\n"
+    assert run(greeted(), octets) == run(greeted(), octets, step=1) == run(greeted(), octets, step=100)
