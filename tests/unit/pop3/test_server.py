@@ -188,7 +188,8 @@ def test_f046_long_lines_of_a_login() -> None:
     assert run(greeted(), b"AUTH PLAIN\r\n" + text + b"\r\n")[0][1] == ev.AuthResponse(b"x" * 9000)
     longer = b"A" * (MAX_RESPONSE + 4)
     assert run(greeted(), b"AUTH PLAIN\r\n" + longer + b"\r\n")[0][1] == ev.Refused("", replies.LINE_TOO_LONG)
-    assert run(greeted(), b"USER " + longer + b"\r\n")[0] == [ev.Refused("", replies.LINE_TOO_LONG)]
+    assert run(greeted(), b"USER " + longer[:3000] + b"\r\n")[0] == [ev.Refused("", replies.LINE_TOO_LONG)]
+    assert run(greeted(), b"USER " + longer + b"\r\n")[0] == [ev.Refused("", replies.ENDLESS_LINE, fatal=True)]
 
 
 def test_f046_an_endless_line_is_cut() -> None:
