@@ -1,8 +1,7 @@
-"""What was said on both sides of a session, kept cheaply (words).
+"""What was said on both sides of a session (words).
 
-Octets are kept as they came, one entry for each write and read; no line is cut while the session
-runs. Content is only counted, and so is what goes beyond the limit. What a client says in a login
-is never kept.
+What the server says is kept as it is sent, what the client says a line at a time, however it comes.
+Content is only counted. What a client says in a login is never kept.
 """
 
 from __future__ import annotations
@@ -13,12 +12,16 @@ from enum import Enum
 from typing import Final
 
 from eilpost.mail.value import value
+from eilpost.smtp.login import told
 
 MOST: Final = 65_536
 """Octets of both sides that a transcript keeps unless told otherwise."""
 
-_AUTH: Final = re.compile(rb"^(AUTH[ \t]+\S+[ \t]+)(?!=?\r?\n)[^\r\n]+", re.IGNORECASE | re.MULTILINE)
-_HIDDEN: Final = rb"\1(hidden)"
+LONGEST: Final = 12_290
+"""Octets of a line that has not ended; of a longer one no more is kept."""
+
+_CHUNK: Final = re.compile(rb"BDAT[ \t]+(\d{1,10})[ \t\r]", re.IGNORECASE)
+_END: Final = b"\r\n.\r\n"
 
 
 class Side(Enum):
@@ -41,27 +44,61 @@ class Entry:
 class Transcript:
     """The entries of one session, at most ``most`` octets."""
 
-    __slots__ = ("_counted", "_counted_since", "_left", "entries")
+    __slots__ = ("_chunk", "_counted", "_counted_since", "_left", "_private", "_rest", "_tail", "entries")
 
     def __init__(self, most: int = MOST) -> None:
         self.entries: list[Entry] = []
         self._left = most
         self._counted = 0
         self._counted_since = 0.0
+        self._rest = b""
+        self._tail = _END[:2]
+        self._chunk = 0
+        self._private = False  # AUTH was seen: a line that is no command may be a password
 
     def heard(self, when: float, octets: bytes) -> None:
-        """The client said this."""
-        self._keep(when, Side.CLIENT, _AUTH.sub(_HIDDEN, octets) if b"uth" in octets or b"UTH" in octets else octets)
+        """The client said this: command lines, and chunks."""
+        octets = self._rest + octets
+        while octets:
+            if self._chunk:
+                self._count(when, min(self._chunk, len(octets)))
+                octets, self._chunk = octets[self._chunk :], max(0, self._chunk - len(octets))
+                continue
+            line, end, octets = octets.partition(b"\n")
+            if not end:
+                self._rest = line[:LONGEST]
+                return
+            self._hear_line(when, line + end)
+        self._rest = b""
+
+    def _hear_line(self, when: float, line: bytes) -> None:
+        self._private = self._private or line[:5].strip().upper() == b"AUTH"
+        self._keep(when, Side.CLIENT, told(line.rstrip(b"\r\n")) + b"\r\n" if self._private else line)
+        chunk = _CHUNK.match(line)
+        if chunk is not None:
+            self._chunk = int(chunk[1])
 
     def heard_content(self, when: float, octets: bytes) -> None:
-        """The client sent octets of a content; they are counted, and their last line is kept when it is the dot."""
+        """The client sent octets after DATA; what follows the end of the content are commands again."""
+        window = self._tail + octets
+        end = window.find(_END)
+        if end < 0:
+            self._count(when, len(octets))
+            self._tail = window[-(len(_END) - 1) :]
+            return
+        self._count(when, end + 2 - len(self._tail))  # less than nothing, when a part of the end was counted
+        self._tail = _END[:2]
+        self._keep(when, Side.CLIENT, b".\r\n")
+        self.heard(when, window[end + len(_END) :])
+
+    def _count(self, when: float, octets: int) -> None:
         if not self._counted:
             self._counted_since = when
-        self._counted += len(octets)
+        self._counted += octets
 
     def heard_secret(self, when: float) -> None:
         """The client said what must not be kept."""
-        self._keep(when, Side.CLIENT, b"(hidden)\r\n")
+        self._keep(when, Side.CLIENT, b"(not shown)\r\n")
 
     def said(self, when: float, octets: bytes) -> None:
         """The server said this."""

@@ -16,6 +16,7 @@ from eilpost.smtp.server import ServerConnection
 
 _IDLE: Final = frozenset({Phase.GREETING, Phase.HELLO, Phase.READY})
 _CLOSED: Final = Phase.CLOSED
+_CONTENT: Final = Phase.CONTENT
 
 
 class Wire:
@@ -84,7 +85,7 @@ class Wire:
         machine.receive_data(octets)
 
     def _write_down(self, transcript: Transcript, octets: bytes) -> None:
-        if self._in_content:
+        if self._machine.phase is _CONTENT:
             transcript.heard_content(self.seconds, octets)
         elif self._in_login:
             transcript.heard_secret(self.seconds)
