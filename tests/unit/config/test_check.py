@@ -16,6 +16,7 @@ from eilpost.config.schema import (
     Duration,
     Limits,
     Listen,
+    Oauth,
     Queue,
     Relay,
     Role,
@@ -153,3 +154,42 @@ def test_nothing_to_do_is_warned_of() -> None:
 def test_errors_and_warnings_are_told_apart() -> None:
     """A finding is an error unless it says otherwise."""
     assert all(finding.severity is Severity.WARNING for finding in check(replace(GOOD, listen=()), {}))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, []),
+        ({"user": ""}, [("error", "relay.user")]),
+        ({"smarthost": ""}, [("error", "relay.user")]),
+        ({"password_file": ""}, [("error", "relay.password_file")]),
+        ({"token_file": "/t"}, [("error", "relay.password_file")]),
+        ({"password_file": "/gone"}, [("error", "relay.password_file")]),
+        ({"password_file": "/open"}, [("warning", "relay.password_file")]),
+        ({"smarthost": "smtp://relay.test:587"}, [("warning", "relay.smarthost")]),
+    ],
+)
+def test_f119_a_login_at_the_smarthost(given: dict[str, Any], found: list[tuple[str, str]]) -> None:
+    """A secret is somebody's, lies where others cannot read it, and goes to a verified server."""
+    relay = Relay(smarthost="smtps://relay.test", user="anna", password_file="/p")
+    files = {
+        "/p": FileFact(True, 0o600), "/t": FileFact(True, 0o600), "/gone": FileFact(False),
+        "/open": FileFact(True, 0o644),
+    }  # fmt: skip
+    assert findings(files, relay=replace(relay, **given)) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"introspection": "https://id.test/i"}, []),
+        ({"introspection": "http://127.0.0.1:8080/i"}, []),
+        ({"introspection": "http://127.0.0.1.evil.test/i"}, [("error", "oauth.introspection")]),
+        ({"introspection": "http://id.test/i"}, [("error", "oauth.introspection")]),
+        ({"jwks": "https://id.test/k"}, [("warning", "oauth.audience")]),
+        ({"jwks": "https://id.test/k", "issuer": "i", "audience": "a"}, []),
+    ],
+)
+def test_an_authority_of_tokens(given: dict[str, Any], found: list[tuple[str, str]]) -> None:
+    """Tokens go to an encrypted place, and are meant for us."""
+    assert findings(oauth=Oauth(**given)) == found

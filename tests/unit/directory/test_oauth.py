@@ -84,7 +84,7 @@ async def ask(rules: Oauth, token: str = "abc", name: str = ANNA) -> Granted | F
 
 
 async def test_rfc7662_a_token_is_asked_about(authority: Authority, tmp_path: Path) -> None:
-    """The token goes in the body, our own credentials in the header; an active one is its holder's."""
+    """The token goes in the body, our credentials in the header (RFC 6749 §2.3.1); an active one is its holder's."""
     (tmp_path / "secret").write_text("s3:cret\n")
     authority.say("/introspect", GOOD)
     rules = replace(
@@ -134,7 +134,7 @@ def signing_key(name: str) -> tuple[ec.EllipticCurvePrivateKey, dict[str, Any]]:
 
 
 async def test_rfc7519_a_signed_token_is_checked_by_keys(authority: Authority) -> None:
-    """The authority's signature is enough, and the keys are asked for once."""
+    """The authority's signature is enough, and its keys (RFC 7517) are asked for once."""
     key, published = signing_key("one")
     authority.say("/jwks", {"keys": [published]})
     checker = TokenChecker(replace(RULES, jwks=authority.url + "/jwks"), lambda: NOW)
