@@ -48,7 +48,7 @@ async def test_a_passwd_file_is_read_again_when_it_changes(tmp_path: Path) -> No
 
 
 def test_scram_keys_of_others_are_keys() -> None:
-    """A {SCRAM-SHA-1} proves SCRAM as well as PLAIN (RFC 5803)."""
+    """A {SCRAM-SHA-1} proves SCRAM as well as PLAIN."""
     assert kept_by_hash("{SCRAM-SHA-1}" + SCRAM) == Kept("{SCRAM-SHA-1}" + SCRAM, scram_sha1=SCRAM)
     assert kept_by_hash("$6$x$y") == Kept("$6$x$y")
 
