@@ -220,8 +220,8 @@ class Session(Wire):
         else:
             self._out.append(say(given))
         self._earned = True
+        self._in_content = given.code == 354
         if given.code < 400:
-            self._in_content = given.code == 354
             if step.done is not None:
                 step.done(self, event)
         elif step.is_end:

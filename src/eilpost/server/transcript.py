@@ -44,17 +44,22 @@ class Entry:
 class Transcript:
     """The entries of one session, at most ``most`` octets."""
 
-    __slots__ = ("_chunk", "_counted", "_counted_since", "_left", "_private", "_rest", "_tail", "entries")
+    __slots__ = ("_chunk", "_counted", "_counted_since", "_left", "_most", "_private", "_rest", "_tail", "entries")
 
     def __init__(self, most: int = MOST) -> None:
         self.entries: list[Entry] = []
-        self._left = most
+        self._most = self._left = most
         self._counted = 0
         self._counted_since = 0.0
         self._rest = b""
         self._tail = _END[:2]
         self._chunk = 0
         self._private = False  # AUTH was seen: a line that is no command may be a password
+
+    def begin_anew(self) -> None:
+        """Lets go what was kept, for who has it; there is room for as much again."""
+        self.entries = []
+        self._left = self._most
 
     def heard(self, when: float, octets: bytes) -> None:
         """The client said this: command lines, and chunks."""
