@@ -7,14 +7,20 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
-from eilpost.maildrop.drop import DropError, Item
+from eilpost.maildrop.drop import DropError, Item, Vanished
 from eilpost.maildrop.snapshot import Letter, Snapshot, open_snapshot
-from eilpost.pop3.content import CrlfWriter
+from eilpost.pop3.content import CrlfWriter, with_crlf
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS: Final = 4
+
+AHEAD: Final = 16
+"""Messages that are read in one go by who reads them in their order: a thread's turn costs more than a small file."""
+
+AHEAD_OCTETS: Final = 256 * 1024
+"""Octets of them that wait in memory."""
 
 
 class MaildirDrops:
@@ -54,6 +60,8 @@ class MaildirDrop:
     def __init__(self, snapshot: Snapshot, pool: ThreadPoolExecutor) -> None:
         self._snapshot = snapshot
         self._pool = pool
+        self._ahead: dict[int, bytes] = {}
+        self._last = -2
 
     @property
     def items(self) -> Sequence[Item]:
@@ -62,7 +70,11 @@ class MaildirDrop:
 
     async def read(self, number: int) -> AsyncIterator[bytes]:
         """The message in blocks, with CR LF as line ends. Vanished, DropError."""
-        letter, octets = await self._work(self._begin, number)
+        in_order, self._last = number == self._last + 1, number
+        if (ready := self._ahead.pop(number, None)) is not None:
+            yield ready
+            return
+        letter, octets, self._ahead = await self._work(self._begin, number, in_order)
         try:
             writer = None if letter.as_is else CrlfWriter()
             while octets:
@@ -73,10 +85,31 @@ class MaildirDrop:
         finally:
             letter.close()
 
-    def _begin(self, number: int) -> tuple[Letter, bytes]:
-        """A message's first block, which mostly is all of it, in one go."""
+    def _begin(self, number: int, in_order: bool) -> tuple[Letter, bytes, dict[int, bytes]]:
+        """A message's first block, which mostly is all of it, and small messages behind it."""
         letter = self._snapshot.letter(number)
-        return letter, letter.read()
+        octets = letter.read()
+        ahead: dict[int, bytes] = {}
+        room = AHEAD_OCTETS if in_order and not letter.left else 0
+        for following in range(number + 1, min(number + AHEAD, len(self.items))):
+            room -= self.items[following].octets
+            if room < 0:
+                break
+            try:
+                ahead[following] = self._whole(following)
+            except (OSError, Vanished):
+                break  # told when it is asked for
+        return letter, octets, ahead
+
+    def _whole(self, number: int) -> bytes:
+        letter = self._snapshot.letter(number)
+        try:
+            octets = letter.read()
+            while letter.left:
+                octets += letter.read()
+            return octets if letter.as_is else with_crlf(octets)
+        finally:
+            letter.close()
 
     async def delete(self, numbers: Collection[int]) -> int:
         """Removes messages for good; how many could not be removed. DropError."""

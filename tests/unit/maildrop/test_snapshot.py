@@ -145,6 +145,16 @@ async def test_what_is_read(home: Path) -> None:
     await drop.close()
 
 
+async def test_messages_in_their_order(home: Path) -> None:
+    """Many small messages read one after the other are each what they are, and again when asked for again."""
+    for number in range(40):
+        put(home, f"{number + 10}.a.h", b"number %d\n" % number * 50 * (number % 7))
+    drop = await MaildirDrops(lambda _: str(home)).open("anna")
+    for number in (*range(40), 3, 4, 39, 0, 1, 1):
+        assert await text(drop, number) == b"number %d\r\n" % number * 50 * (number % 7)
+    await drop.close()
+
+
 async def test_f173_new_mail_does_not_change_the_session(home: Path) -> None:
     """What is delivered meanwhile is there in the next session."""
     put(home, "1.a.h")

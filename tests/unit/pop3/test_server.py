@@ -262,7 +262,7 @@ def test_capabilities() -> None:
 
 
 def test_codes_in_brackets() -> None:
-    """An extended response code stands in brackets in front (RFC 2449 §8, RFC 3206), and control characters go nowhere."""
+    """An extended response code stands in brackets in front (RFC 2449 §8, RFC 3206); control characters go nowhere."""
     assert encode(replies.IN_USE).startswith(b"-ERR [IN-USE] ")
     assert encode(err("a\r\n+OK")) == b"-ERR a??+OK\r\n"
     assert len(encode(ok("x" * 1000))) == 512
