@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import re
 import shutil
-import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-import uvicorn
-from starlette.applications import Starlette
+from argon2 import PasswordHasher
 
+from eilpost.inbox.board import Board
+from eilpost.inbox.release import Releaser
 from eilpost.inbox.store import Inbox
-from eilpost.web.pages import Pages
+from eilpost.web.app import app
+from eilpost.web.desk import Desk
+from eilpost.web.guard import Accounts
+from eilpost.web.serve import WebServer
 from tests.peers.tools import SEARCH_PATH
 from tests.unit.inbox.samples import arrival, message, mixed
 
@@ -63,27 +67,31 @@ async def browser() -> AsyncIterator[Browser]:
         await made.close()
 
 
+@dataclass
 class Site:
     """An inbox with its page, served."""
 
-    def __init__(self, inbox: Inbox, address: str) -> None:
-        self.inbox = inbox
-        self.address = address
+    inbox: Inbox
+    board: Board
+    address: str
+
+
+@contextlib.asynccontextmanager
+async def served(accounts: Accounts | None = None) -> AsyncIterator[Site]:
+    """The whole application on a free port, as `eilpost dev` runs it."""
+    async with Inbox() as inbox, Releaser(inbox) as releaser:
+        board = Board()
+        desk = Desk(inbox, board, releaser, "1.2.3", "127.0.0.1:1025")
+        async with WebServer(app(desk, accounts=accounts), "127.0.0.1", 0) as web:
+            yield Site(inbox, board, f"http://127.0.0.1:{web.port}")
+            inbox.end_watching()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def site() -> AsyncIterator[Site]:
-    """A new inbox for each test, on a free port."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    async with Inbox() as inbox:
-        app = Starlette(routes=Pages(inbox, server="127.0.0.1:1025").routes())
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=2))
-        serving = asyncio.create_task(server.serve([sock]))
-        yield Site(inbox, f"http://127.0.0.1:{sock.getsockname()[1]}")
-        inbox.end_watching()
-        server.should_exit = True
-        await serving
-    sock.close()
+    """A new inbox for each test."""
+    async with served() as made:
+        yield made
 
 
 @contextlib.asynccontextmanager
@@ -236,14 +244,41 @@ async def test_names_and_roles_are_there_for_screen_readers(browser: Browser, si
         )
         assert nameless == 0
         for role in ("banner", "main", "search", "article"):
-            assert await page.get_by_role(role).count() == 1, role  # type: ignore[arg-type]
+            assert await page.get_by_role(role).count() == 1, role
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.className") == "skip"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_faults_are_set_by_page(browser: Browser, site: Site) -> None:
+    """An example is added by a press, and set by another; a slip is told with its line, and nothing changes."""
+    async with opened(browser, f"{site.address}/faults") as page:
+        await page.locator("[data-add]").first.click()
+        await page.get_by_role("button", name="Set these").click()
+        await expect(page.get_by_role("textbox", name="Faults that are set")).to_have_value(re.compile("full.test"))
+        assert len(site.board.rules) == 1
+        await page.get_by_role("textbox", name="Faults that are set").fill("rcpt replay=1")
+        await page.get_by_role("button", name="Set these").click()
+        await page.get_by_role("alert").get_by_text("Line 1").wait_for()
+        assert len(site.board.rules) == 1
+
+
+async def test_f184_who_does_not_sign_in_sees_nothing(browser: Browser) -> None:
+    """F184: without a password there is no page; with it, list, message and live arrival work."""
+    accounts = Accounts({"anna": PasswordHasher(time_cost=1, memory_cost=32).hash("secret")})
+    async with served(accounts) as site:
+        stranger = await browser.new_context()
+        answer = await stranger.request.get(site.address)
+        assert answer.status == 401
+        await stranger.close()
+        async with opened(browser, site.address, http_credentials={"username": "anna", "password": "secret"}) as page:
+            await live(page)
+            await site.inbox.take(arrival(), message("Private"))
+            await page.locator(".row a", has_text="Private").click()
+            await page.locator("#subject", has_text="Private").wait_for()
+
+
 @pytest.mark.parametrize("count", [0, 1, 10_000])
-async def test_it_looks_right_in_every_size(browser: Browser, site: Site, theme: str, count: int) -> None:
+async def test_it_looks_right_in_every_size(browser: Browser, site: Site, count: int) -> None:
     """Three sizes, both themes, with none, one and ten thousand messages; the pictures are for the docs."""
     for start in range(0, count, 500):
         await asyncio.gather(
@@ -253,8 +288,9 @@ async def test_it_looks_right_in_every_size(browser: Browser, site: Site, theme:
             )
         )
     for name, size in (("wide", WIDE), ("tablet", TABLET), ("telephone", TELEPHONE)):
-        async with opened(browser, site.address, size, color_scheme=theme) as page:
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            assert await page.locator(".row").count() == min(count, 50)
-            await live(page)
-            await page.screenshot(path=PICTURES / f"{name}-{theme}-{count}.png")
+        for theme in ("light", "dark"):
+            async with opened(browser, site.address, size, color_scheme=theme) as page:
+                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                assert await page.locator(".row").count() == min(count, 50)
+                await live(page)
+                await page.screenshot(path=PICTURES / f"{name}-{theme}-{count}.png")

@@ -22,7 +22,7 @@ from eilpost.inbox.search import EVERYTHING, FILTERS, Search, SearchError, parse
 from eilpost.inbox.store import Inbox
 from eilpost.web import attachments, views
 from eilpost.web.frame import frame
-from eilpost.web.render import environment, rendered
+from eilpost.web.render import rendered
 
 ON_A_PAGE: Final = 50
 MOST_CHOSEN: Final = 1_000
@@ -39,7 +39,7 @@ POLICY: Final = (
 SAFE: Final[Mapping[str, str]] = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, a browser's own forms come with an Origin of null
     "Cache-Control": "no-store",
     "Vary": "HX-Request",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -48,12 +48,13 @@ SAFE: Final[Mapping[str, str]] = {
 
 
 class Pages:
-    """All pages of one inbox; ``server`` is where it takes mail, as ``host:port``."""
+    """The inbox's pages. ``server`` is where it takes mail, ``release`` where it may send it on (``host:port``)."""
 
-    def __init__(self, inbox: Inbox, *, server: str) -> None:
+    def __init__(self, inbox: Inbox, templates: Environment, *, server: str, release: str = "") -> None:
         self._inbox = inbox
         self._server = server
-        self._templates: Environment = environment()
+        self._release = release
+        self._templates = templates
 
     def routes(self) -> list[BaseRoute]:
         """What the application mounts."""
@@ -139,6 +140,7 @@ class Pages:
             "kept": looked.kept,
             "view": view,
             "views": views.offered(looked),
+            "release": self._release,
             **facts,
         }
         template = "message.html" if request.headers.get("HX-Request") else "inbox.html"
@@ -160,7 +162,7 @@ class Pages:
             return self._missing("This message is gone.")
         remote = request.query_params.get("remote") == "1"
         made = await asyncio.to_thread(frame, looked.content, looked.root, remote=remote)
-        return HTMLResponse(made.html, headers={**SAFE, **made.headers})
+        return HTMLResponse(made.html, headers={**SAFE, "Referrer-Policy": "no-referrer", **made.headers})
 
     async def raw(self, request: Request) -> Response:
         """The whole message, as it came, to be saved."""
@@ -194,7 +196,7 @@ class Pages:
 
     async def change(self, request: Request) -> Response:
         """What a button of the list or of a message asks for; then the list again."""
-        form = await _form(request)
+        form = await form_of(request)
         if form is None:
             return self._problem("The form is too long: choose fewer messages.", 413)
         ids = form.get("id", [])[:MOST_CHOSEN]
@@ -292,7 +294,7 @@ def _event(happening: object) -> str:
             return "event: changed\ndata: \n\n"
 
 
-async def _form(request: Request) -> dict[str, list[str]] | None:
+async def form_of(request: Request) -> dict[str, list[str]] | None:
     """A form's fields; None when it is too long (F183)."""
     octets = b""
     async for piece in request.stream():

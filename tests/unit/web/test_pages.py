@@ -12,6 +12,7 @@ from eilpost.inbox.contract import NoMessage, Sorting
 from eilpost.inbox.search import EVERYTHING
 from eilpost.inbox.store import Inbox
 from eilpost.web.pages import FORM_LIMIT, Pages
+from eilpost.web.render import environment
 from eilpost.web.views import VIEWS
 from tests.unit.inbox.samples import arrival, message, mixed
 
@@ -28,7 +29,7 @@ async def inbox() -> AsyncIterator[Inbox]:
 @pytest.fixture
 async def browser(inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the pages alone."""
-    app = Starlette(routes=Pages(inbox, server="127.0.0.1:1025").routes())
+    app = Starlette(routes=Pages(inbox, environment(), server="127.0.0.1:1025").routes())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://inbox.test") as client:
         yield client
 
@@ -102,12 +103,12 @@ async def test_f177_markup_in_fields_is_text(inbox: Inbox, browser: httpx.AsyncC
 
 @pytest.mark.parametrize("path", ["/", "/list", "/help", "/message/none", "/message/none/raw", "/message/none/frame"])
 async def test_every_answer_is_fenced(browser: httpx.AsyncClient, path: str) -> None:
-    """A policy, no guessing of types, no referrer, nothing kept in caches."""
+    """A policy, no guessing of types, no referrer for others, nothing kept in caches."""
     page = await browser.get(path)
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "unsafe" not in page.headers["Content-Security-Policy"]
     assert page.headers["X-Content-Type-Options"] == "nosniff"
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
     assert page.headers["Cache-Control"] == "no-store"
 
 

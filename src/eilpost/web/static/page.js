@@ -208,6 +208,8 @@
     if (copy) {
       navigator.clipboard.writeText(copy.dataset.copy).then(function () { copy.textContent = "Copied"; });
     }
+    var add = at("[data-add]"), box = $("#faults");
+    if (add && box) box.value = (box.value.trim() ? box.value.trim() + "\n" : "") + add.dataset.add;
     if (at("[data-remote]")) setTimeout(function () { var note = $(".remote"); if (note) note.textContent = "Loaded from elsewhere."; }, 0);
     if (button) { event.preventDefault(); deed(button.value, [message().dataset.id]); }
     var everything = at("[data-everything]");
