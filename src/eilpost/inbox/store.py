@@ -73,6 +73,7 @@ class Inbox:
         self._started = time.time()
         self._taken = self._taken_octets = self._refused = self._deleted = 0
         self._since_look = 0
+        self._random: list[bytes] = []
 
     async def __aenter__(self) -> Self:
         """Opens the database; InboxError says why it cannot be."""
@@ -299,7 +300,7 @@ class Inbox:
 
     async def _keep(self, arrival: Arrival, known: Digest, content: int, octets: bytes | None, size: int) -> Summary:
         self._number += 1
-        token = secrets.token_hex(_TOKEN_OCTETS)
+        token = self._token()
         item = fresh(arrival, known, size, self._number, token, content, self.sorting)
         await self._write(lambda at: statements.insert(at, item, octets), len(octets or b""))
         self._taken += 1
@@ -309,6 +310,13 @@ class Inbox:
         if self._since_look >= min(_SLACK, self.retention.messages or _SLACK):
             await self._expire()
         return item.summary
+
+    def _token(self) -> str:
+        """An id; randomness is asked for in bulk, for a call to the system costs as much as reading a small message."""
+        if not self._random:
+            octets = secrets.token_bytes(256 * _TOKEN_OCTETS)
+            self._random = [octets[at : at + _TOKEN_OCTETS] for at in range(0, len(octets), _TOKEN_OCTETS)]
+        return self._random.pop().hex()
 
     async def _expire(self) -> None:
         self._since_look = 0

@@ -14,7 +14,7 @@ from eilpost.inbox.bounce import bounce
 from eilpost.inbox.contract import Arrival, InboxError, Summary, Via
 from eilpost.inbox.faults import NOTHING, Drop, Effect, Facts, Rule, Stage
 from eilpost.inbox.store import Draft, Inbox
-from eilpost.inbox.wording import parameters_text, plus_tags
+from eilpost.inbox.wording import opening_of, parameters_text, plus_tags
 from eilpost.mail.reply import reply
 from eilpost.message.trace import protocol
 from eilpost.sasl.words import Answer as Checked
@@ -28,6 +28,8 @@ from eilpost.smtp.events import ContentEnd, Data, Hello, Mail, Rcpt, Refused, Re
 
 _NO_ROOM: Final = reply(452, "4.3.1", "The inbox cannot be written, try again later")
 _CLOSING: Final = 421
+_KEPT: Final = "250 2.0.0 Kept"
+_OPENING: Final = "opening"
 _USUAL: Final = {
     Stage.BANNER: reply(220, None, "Eilpost developer's inbox ready"),
     Stage.STARTTLS: reply(220, "2.0.0", "Ready to start TLS"),
@@ -181,11 +183,13 @@ class Taking(Handler):
             await self._abandon(session)
             return _NO_ROOM
         self._open.pop(session.id, None)
+        if session.transcript is not None:
+            session.transcript.begin_anew()
         if effect.bounce is not None:
             self._bounce_later(summary, effect.bounce)
         if self._taken is not None:
             self._taken(summary)
-        return reply(250, "2.0.0", f"Kept as {summary.id}")
+        return reply(250, "2.0.0", f"{_KEPT[10:]} as {summary.id}")
 
     def _arrival(self, session: Session) -> Arrival:
         recipients = tuple(str(each.address) for each in session.recipients)
@@ -210,8 +214,20 @@ class Taking(Handler):
             via=via,
             tags=plus_tags(recipients) if self._plus_tags else (),
             parameters=parameters_text(session.envelope),
-            transcript=str(session.transcript or ""),
+            transcript=self._transcript(session),
         )
+
+    def _transcript(self, session: Session) -> str:
+        """How the session began, and what was said since the message before: a long one costs no more than a short."""
+        if session.transcript is None:
+            return ""
+        said = str(session.transcript).removeprefix(f"S: {_KEPT} as ")
+        opening = session.notes.get(_OPENING)
+        if opening is None:
+            session.notes[_OPENING] = opening_of(said)
+            return f"{said}\nS: {_KEPT}"
+        _, _, since = said.partition("\n")  # the end of the reply to the message before
+        return f"{opening}\n# {session.messages} messages before this one\n{since}\nS: {_KEPT}"
 
     def _bounce_later(self, summary: Summary, seconds: float) -> None:
         task = asyncio.get_running_loop().create_task(self._bounce(summary, seconds))

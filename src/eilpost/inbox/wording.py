@@ -41,6 +41,13 @@ def _of_rcpt(given: RcptParameters) -> str:
     return " ".join(words)
 
 
+def opening_of(transcript: str) -> str:
+    """What was said before the first transaction: banner, EHLO, STARTTLS, AUTH."""
+    lines = transcript.split("\n")
+    first = next((at for at, line in enumerate(lines) if line[3:8].upper() == "MAIL "), len(lines))
+    return "\n".join(lines[:first])
+
+
 def plus_tags(recipients: tuple[str, ...]) -> tuple[str, ...]:
     """What stands behind the plus of the recipients' addresses, unless it asks for a fault."""
     found = []

@@ -283,6 +283,20 @@ async def test_f054_content_beyond_the_limit_leaves_nothing() -> None:
         assert await made.inbox.content((await newest(made)).id) == message()
 
 
+async def test_each_message_has_its_own_part_of_the_transcript() -> None:
+    """The opening of the session, and what was said since the message before; not the messages in between."""
+    async with house() as made:
+        wire = await made.connect()
+        for name in ("first", "second", "third"):
+            await wire.send(f"{name}@x.test")
+        lines = (await made.inbox.transcript((await newest(made)).id)).splitlines()
+        assert lines[0].startswith("S: 220 ")
+        assert "C: EHLO client.test" in lines
+        assert "# 2 messages before this one" in lines
+        assert [line for line in lines if "@x.test" in line] == ["C: RCPT TO:<third@x.test>"]
+        assert lines[-2:] == ["C: .", "S: 250 2.0.0 Kept"]
+
+
 async def test_a_big_message_stalls_nobody() -> None:
     """While twenty megabytes come in, small messages are taken at their usual pace."""
     async with house() as made:
