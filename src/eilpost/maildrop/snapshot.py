@@ -50,7 +50,7 @@ class Letter:
 
     def read(self) -> bytes:
         """The next block; empty at the end, and then the file is closed."""
-        octets = self._file.read(BLOCK) or b""
+        octets = self._file.read(min(BLOCK, self.left)) or b""  # a buffer no larger than what comes
         self.left -= len(octets)
         if not octets or self.left <= 0:
             self._file.close()
