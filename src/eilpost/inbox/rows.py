@@ -14,6 +14,7 @@ from eilpost.mail.value import value
 LIST_COLUMNS: Final = "m.number, m.id, m.received, m.size, m.unread, m.attachments, s.facts"
 _TRANSCRIPT: Final = 1_000_000
 _MOST_RECIPIENTS: Final = 1_000
+_SHORT: Final = 4_000  # octets
 
 
 class Facts(msgspec.Struct, array_like=True, gc=False):
@@ -49,7 +50,7 @@ class Fresh:
     content: int
     facts: bytes
     way: bytes
-    transcript: bytes
+    transcript: bytes | str
     words: tuple[str, ...]
 
 
@@ -87,7 +88,7 @@ def fresh(arrival: Arrival, known: Digest, size: int, number: int, token: str, c
         content=content,
         facts=facts_of(summary),
         way=msgspec.json.encode(Way(arrival.via, arrival.parameters)),
-        transcript=zlib.compress(arrival.transcript[:_TRANSCRIPT].encode("utf-8", "replace"), 1),
+        transcript=_packed(arrival.transcript[:_TRANSCRIPT]),
         words=_words(summary, known),
     )
 
@@ -175,6 +176,14 @@ def kept_of(row: tuple[Any, ...]) -> Kept:
     return Kept(summary_of(row[:-1]), way.via, way.parameters)
 
 
-def transcript_of(octets: bytes | None) -> str:
+def _packed(transcript: str) -> bytes | str:
+    """A short one stays text: to begin a compression costs more than to write it."""
+    text = transcript.encode("utf-8", "replace")
+    return zlib.compress(text, 1) if len(text) > _SHORT else text.decode()
+
+
+def transcript_of(column: bytes | str | None) -> str:
     """The column ``transcript``."""
-    return zlib.decompress(octets).decode("utf-8", "replace") if octets else ""
+    if isinstance(column, bytes):
+        return zlib.decompress(column).decode("utf-8", "replace")
+    return column or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -46,7 +47,10 @@ async def _missing(request: Request, error: Exception) -> Response:
 
 
 async def _not_so(request: Request, error: Exception) -> Response:
-    return answer({"error": f"{request.method} means nothing here"}, 405)
+    refused = answer({"error": f"{request.method} means nothing here"}, 405)
+    if isinstance(error, HTTPException):
+        refused.headers.update(error.headers or {})  # Allow: which methods do
+    return refused
 
 
 async def _broken(request: Request, error: Exception) -> Response:
