@@ -24,7 +24,7 @@ from eilpost.journal import (
 from eilpost.net.dev_certificate import DevCertificate, prepare
 from eilpost.net.stream import Stream, TlsError, connect
 from eilpost.net.tls import client_context
-from tests.unit.receive.running import MESSAGE, Running, configuration, running
+from tests.unit.receive.running import MESSAGE, Running, configuration, jump, running
 
 ANNA = "anna@example.test"
 ROLES = (Role.MX, Role.SUBMISSION, Role.SUBMISSIONS, Role.LMTP)
@@ -78,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> DevCertificate:
 
 def tls(made: DevCertificate) -> Tls:
     """The settings for it."""
-    return Tls(made.pair.certificate, made.pair.key, handshake_deadline=Duration(0.2))
+    return Tls(made.pair.certificate, made.pair.key, handshake_deadline=Duration(20.0))
 
 
 @pytest.fixture
@@ -215,6 +215,9 @@ async def test_f035_silence_in_the_handshake_ends(world: Running, made: DevCerti
         await talker.hear()
         await talker.say("EHLO client.example")
         await talker.say("STARTTLS")
+    await world.until(lambda: world.of(SessionOpened))
+    await asyncio.sleep(0.01)
+    jump(30.0)
     assert await talker.hear() == ""
     (failed,) = world.of(HandshakeFailed)
     assert failed.why == "the handshake took too long"
