@@ -56,8 +56,11 @@ class Api:
             "faults": self.faults, "set_faults": self.set_faults, "clear_faults": self.clear_faults,
             "events": self.events, "export": self.export,
         }  # fmt: skip
+        by_path: dict[str, dict[str, Handle]] = {}
+        for row in OPERATIONS:
+            by_path.setdefault(row.path, {})[row.method] = telling(handlers[row.name])
         routes: list[BaseRoute] = [
-            Route(f"/api{row.path}", telling(handlers[row.name]), methods=[row.method]) for row in OPERATIONS
+            Route(f"/api{path}", _by_method(methods), methods=list(methods)) for path, methods in by_path.items()
         ]
         return [*routes, Route("/api/openapi.json", self.openapi)]
 
@@ -226,6 +229,15 @@ class Api:
     async def _mbox(self, mailbox: str | None) -> AsyncIterator[bytes]:
         async for summary, content in transfer.messages(self._inbox, mailbox):
             yield archive.mbox_entry(summary, content)
+
+
+def _by_method(methods: dict[str, Handle]) -> Handle:
+    """One route for a path, so that a wrong method hears of all the right ones."""
+
+    async def handle(request: Request) -> Response:
+        return await methods["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
 
 
 def _which(wanted: Which | Change) -> list[str] | Search:

@@ -7,11 +7,15 @@ from typing import Any, Final
 
 import msgspec
 
-from eilpost.web.api_types import OPERATIONS, Operation, Problem
+from eilpost.web.api_types import OPERATIONS, Change, Operation, Problem, Recipients, Which
 
 _PATH: Final = re.compile(r"\{(\w+)\}")
 _ERRORS: Final = {400: "What was asked makes no sense", 401: "Sign in", 403: "Not from another site, or not allowed",
                   404: "There is no such thing", 413: "Too big", 421: "Not a name of this server"}  # fmt: skip
+
+
+_ALL_OPTIONAL: Final = (Which, Change, Recipients)
+"""Bodies that may be left out: nothing in them has to be said."""
 
 
 def document(version: str) -> dict[str, Any]:
@@ -53,7 +57,10 @@ def _operation(row: Operation, result: Any, body: Any) -> dict[str, Any]:
         described["responses"]["408"] = _error("None came in time")
     if row.body is not None:
         schema = body or {"type": "string", "format": "binary"}
-        described["requestBody"] = {"required": row.method != "DELETE", "content": {row.takes: {"schema": schema}}}
+        described["requestBody"] = {
+            "required": row.body not in _ALL_OPTIONAL,
+            "content": {row.takes: {"schema": schema}},
+        }
     return described
 
 
