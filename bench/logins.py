@@ -40,7 +40,11 @@ async def log_in(port: int, mechanism: str, until: float) -> int:
 
 async def measure(mechanism: str, remember: str, seconds: float) -> float:
     """Logins a second."""
-    settings: dict[str, Value] = {"auth.plain_on_loopback": True, "auth.remember": remember, "limits.connections_per_client": 1000}
+    settings: dict[str, Value] = {
+        "auth.plain_on_loopback": True,
+        "auth.remember": remember,
+        "limits.connections_per_client": 1000,
+    }
     with scratch("bench-logins") as directory:
         setup = Setup(roles=("submission",), accounts=(ANNA,), settings=settings)
         async with eilpost(directory, setup) as ours:
