@@ -152,10 +152,10 @@ class System:
             spool, agents, self._choose, self._config, self._journal, SystemClock(), random.SystemRandom().random
         )
         self._after_pop = AfterPop(data) if self._config.smtp_after_pop.enabled else None
-        self._reception = self._open_reception(spool, manager, resolver)
+        desk = Desk(spool, manager, self._journal, time.time, self._reload_for_operator)
+        self._reception = self._open_reception(spool, manager, resolver, desk)
         drops = MaildirDrops(lambda account: self._home(parse_address(account)))
         self._retrieval = self._open_retrieval(drops)
-        desk = Desk(spool, manager, self._journal, time.time, self._reload_for_operator)
         channel = Channel(data / CONTROL_SOCKET, desk, self._journal)
         await manager.start()
         await channel.start()
@@ -255,7 +255,7 @@ class System:
         starttls, hostname = self._keys is not None, config.server.hostname
         return Logins(config.auth, limits, hostname, self._authenticator, granted, keys=keys, starttls=starttls)
 
-    def _open_reception(self, spool: SqliteSpool, manager: Manager, resolver: Resolver) -> Reception:
+    def _open_reception(self, spool: SqliteSpool, manager: Manager, resolver: Resolver, desk: Desk) -> Reception:
         config = self._config
 
         def accept(entry: Entry) -> None:
@@ -269,7 +269,7 @@ class System:
 
         look_up = reverse if config.server.reverse_dns else None
         inline = max(config.spool.inline, BLOCK)
-        ways = Ways(spool, manager.waits_until, accept, daemon.user_name, look_up, inline)
+        ways = Ways(spool, manager.waits_until, accept, daemon.user_name, look_up, inline, desk.retry)
         limits = fitting(config.limits, self._files)
         house = House(
             config.server.hostname,

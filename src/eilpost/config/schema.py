@@ -251,6 +251,11 @@ class Limits:
         "The octets a second below which content is given up, after a minute.", Size(100), unit="size", least=1
     )
     session_deadline: Duration = setting("How long one session may last.", Duration(2 * HOUR), unit="duration")
+    hold: Duration = setting(
+        "How long users may have their mail held before it is sent (FUTURERELEASE); 0 does not offer it.",
+        Duration(7 * DAY),
+        unit="duration",
+    )
     memory: Size = setting(
         "Content held in memory at once, in all sessions; beyond it: 452.", Size(256 * MB), unit="size"
     )

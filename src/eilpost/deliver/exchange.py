@@ -25,7 +25,7 @@ from eilpost.deliver.errand import Errand
 from eilpost.deliver.meaning import unreadable, unroutable
 from eilpost.journal import HandshakeFailed, Journal
 from eilpost.mail.encryption import Encryption
-from eilpost.mail.envelope import Body
+from eilpost.mail.envelope import Body, ByMode, MailParameters
 from eilpost.mail.next_hop import Host, NextHop, Unroutable
 from eilpost.mail.outcome import Fate
 from eilpost.mail.status import status
@@ -62,11 +62,12 @@ class _Load:
     traits: Traits
     octets: bytes | None
     verified: bool
+    parameters: MailParameters
 
     def parcel(self, batch: list[int]) -> Parcel:
         message, recipients = self.job.message, self.job.recipients
         chosen = recipients if len(batch) == len(recipients) else tuple(recipients[at] for at in batch)
-        return Parcel(message.reverse_path, chosen, message.parameters, self.traits, self.octets, self.verified)
+        return Parcel(message.reverse_path, chosen, self.parameters, self.traits, self.octets, self.verified)
 
 
 class Exchange:
@@ -106,7 +107,7 @@ class Exchange:
         errand = Errand(job.recipients)
         until = self._loop.time() + self._settings.attempt_deadline
         try:
-            load = await _load(job)
+            load = await _load(job, _remaining(job.message, self._now(), is_last=self._success is Fate.DELIVERED))
             kept = self._pool.take(job.next_hop)
             if kept is not None:
                 await self._transact(errand, load, kept, until, is_fresh=False)
@@ -219,14 +220,24 @@ def _timeouts(settings: Delivery) -> Timeouts:
     )
 
 
-async def _load(job: Job) -> _Load:
+async def _load(job: Job, parameters: MailParameters) -> _Load:
     message = job.message
     octets = message.content.octets
     is_text = message.parameters.body is not Body.BINARY
     # What came as text was looked at when it came; the rest is looked at when it is at hand.
     is_binary = not is_text and (octets is None or find_fault(octets) is not None)
     traits = Traits(message.size, message.has_8bit, await _has_8bit_header(message, octets), is_binary)
-    return _Load(job, traits, octets, verified=True)
+    return _Load(job, traits, octets, verified=True, parameters=parameters)
+
+
+def _remaining(message: QueuedMessage, now: float, *, is_last: bool) -> MailParameters:
+    """What is passed on of a deadline: the time that is left, and nothing to where mail ends (RFC 2852 §4.1.4)."""
+    by = message.parameters.deliver_by
+    if by is None:
+        return message.parameters
+    seconds = int(message.received + by.seconds - now)
+    left = None if is_last else replace(by, seconds=max(1, seconds) if by.mode is ByMode.RETURN else seconds)
+    return replace(message.parameters, deliver_by=left)
 
 
 async def _has_8bit_header(message: QueuedMessage, octets: bytes | None) -> bool:

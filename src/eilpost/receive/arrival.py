@@ -19,6 +19,7 @@ from eilpost.message import submission, trace
 from eilpost.message.header import Header
 from eilpost.policy import content as content_policy
 from eilpost.policy import sender as sender_policy
+from eilpost.policy import wishes
 from eilpost.policy.facts import Client
 from eilpost.receive.house import House
 from eilpost.receive.roles import RoleRow
@@ -78,6 +79,8 @@ async def take_in(house: House, guest: Guest, transaction: Transaction, size: in
     now = time.time()
     envelope = transaction.envelope()
     due = house.ways.waits_until(envelope.recipients)
+    if envelope.parameters.hold is not None:
+        due = max(due or now, wishes.release(envelope.parameters.hold, now))
     entry = await house.ways.spool.commit(
         draft,
         envelope,

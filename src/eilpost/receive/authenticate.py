@@ -12,9 +12,11 @@ from eilpost.directory.authenticator import Authenticator
 from eilpost.directory.exchange import Exchange, Step
 from eilpost.directory.source import Peer
 from eilpost.mail.encryption import Security
+from eilpost.mail.envelope import ReversePath
 from eilpost.mail.reply import Reply
-from eilpost.policy import login
+from eilpost.policy import login, wishes
 from eilpost.policy.facts import Client
+from eilpost.receive.inquiry import Inquiry
 from eilpost.receive.ownership import Ownership
 from eilpost.receive.roles import RoleRow, server_settings
 from eilpost.sasl.mechanisms import MECHANISMS
@@ -24,7 +26,7 @@ from eilpost.smtp.server import ServerSettings
 
 NONCE: Final = 24  # octets
 
-_Key = tuple[RoleRow, tuple[str, ...], bool]
+_Key = tuple[RoleRow, tuple[str, ...], bool, frozenset[str]]
 
 
 class Logins:
@@ -48,13 +50,12 @@ class Logins:
     def offered(self, client: Client, security: Security | None) -> tuple[str, ...]:
         """The mechanisms that this client may use now."""
         certificate = security is not None and security.verified
-        return login.offered(
-            client, self.rules, secured=security is not None, certificate=certificate, keys=self.keys
-        )
+        return login.offered(client, self.rules, secured=security is not None, certificate=certificate, keys=self.keys)
 
     def settings(self, row: RoleRow, client: Client, security: Security | None) -> ServerSettings:
         """What the machine of a session is told, at its begin and once more after STARTTLS."""
-        key = (row, self.offered(client, security), security is not None)
+        extras = wishes.offered(client, self.limits)
+        key = (row, self.offered(client, security), security is not None, extras)
         found = self._settings.get(key)
         if found is None:
             found = self._settings[key] = server_settings(
@@ -64,8 +65,16 @@ class Logins:
                 old_auth=self.rules.old_spelling,
                 takes_logins=login.takes_logins(row.role, self.rules),
                 starttls=self._starttls and security is None,
+                extras=extras,
             )
         return found
+
+    def owns_sender(self, client: Client, reverse_path: ReversePath, inquiry: Inquiry) -> bool | None:
+        """Whether a user may say so; the null reverse-path is for everybody's reports (RFC 5321 §4.5.5)."""
+        mailbox = reverse_path.mailbox
+        if not client.logged_in or mailbox is None or not self.rules.own_addresses:
+            return True
+        return self.ownership.owns(client.account, mailbox, inquiry)
 
 
 class Login:
@@ -123,4 +132,3 @@ def _terms(hostname: str, announced: tuple[str, ...], security: Security | None)
         any(MECHANISMS[name].binding for name in announced),
         Certificate("", security.names) if security is not None and security.verified else None,
     )
-

@@ -19,13 +19,18 @@ from eilpost.policy import rates
 from eilpost.policy.facts import Client
 from eilpost.receive.authenticate import Logins
 from eilpost.receive.inquiry import Inquiry
-from eilpost.spool.contract import Entry, Spool
+from eilpost.spool.contract import Entry, Filter, Spool
 
 BLOCK: Final = 262_144
 """Octets of a content that are gathered in memory also when it goes to a file."""
 
 RATES_KEPT: Final = 100_000
 """Clients whose rate is remembered; the one that was not heard of for longest is forgotten first (F135)."""
+
+
+async def _nothing_waits(_meant: Filter) -> int:
+    """For a house without a queue."""
+    return 0
 
 
 @value(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Ways:
     entry claimed; else it waits in the spool until that Unix time. ``accept`` hands it over.
     ``reverse`` gives an address's verified name in DNS or an empty string, within its own deadline.
     ``user_name`` names a local user. ``inline`` is how many octets of one content lie in memory at most.
+    ``start`` tries what waits and is meant, and says how many recipients that is.
     """
 
     spool: Spool
@@ -44,6 +50,7 @@ class Ways:
     user_name: Callable[[int], str]
     reverse: Callable[[str], Awaitable[str]] | None = None
     inline: int = BLOCK
+    start: Callable[[Filter], Awaitable[int]] = _nothing_waits
 
 
 class House:

@@ -59,15 +59,18 @@ def server_settings(
     old_auth: bool = False,
     takes_logins: bool = False,
     starttls: bool = False,
+    extras: frozenset[str] = frozenset(),
 ) -> ServerSettings:
     """What the role's machines are told; the limits are announced (RFC 9422).
 
     ``takes_logins``: AUTH is understood also where nothing is announced, so that it gets its own answer.
     ``starttls``: there is a certificate, and the connection is in clear.
+    ``extras`` are what this client may use beside.
     """
     more = {keyword for keyword, is_so in (("AUTH", takes_logins), ("STARTTLS", starttls and row.starttls)) if is_so}
     return ServerSettings(
-        extensions=STANDARD | more,
+        extensions=STANDARD | more | extras,
+        hold=int(limits.hold),
         mechanisms=mechanisms,
         old_auth=old_auth,
         dialect=row.dialect,

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from eilpost.journal import CommandRefused, Faulted, HandshakeFailed, SessionClosed, SessionOpened, SessionSecured
 from eilpost.mail.encryption import Security
-from eilpost.mail.envelope import ReversePath
 from eilpost.mail.reply import Reply
 from eilpost.net.stream import DeadlineExpired, Stream, TlsError
 from eilpost.policy import login as login_policy
@@ -25,6 +24,7 @@ from eilpost.policy.facts import Client
 from eilpost.policy.peer import Conduct, conduct
 from eilpost.receive.arrival import Guest, mending, take_in
 from eilpost.receive.authenticate import Login
+from eilpost.receive.favours import name_of, start_queue, unmet
 from eilpost.receive.house import House
 from eilpost.receive.roles import RoleRow
 from eilpost.receive.transaction import Transaction
@@ -39,6 +39,7 @@ from eilpost.smtp.events import (
     ContentEnd,
     Data,
     Disconnected,
+    Etrn,
     Expand,
     Hello,
     Help,
@@ -133,7 +134,7 @@ class Session:
         protocol = "LMTP" if self._guest.role.dialect is Dialect.LMTP else "ESMTP"
         self._out.append(self._machine.greet(Reply(220, None, (f"{self._house.hostname} {protocol} Eilpost",))))
         if self._house.ways.reverse is not None and self.client.address:
-            self._guest.name = self._loop.create_task(_name_of(self._house.ways.reverse, self.client.address))
+            self._guest.name = self._loop.create_task(name_of(self._house.ways.reverse, self.client.address))
         return True
 
     async def _converse(self) -> str:
@@ -321,20 +322,15 @@ class Session:
             self._house.limits,
             messages=self._messages,
             rate_allowed=self._house.may_begin(self.client),
-            owned=self._owned(event.reverse_path),
+            owned=self._house.logins.owns_sender(self.client, event.reverse_path, self._house.inquiry),
         )
+        if verdict.is_positive and event.parameters.hold is not None:
+            verdict = unmet(event.parameters.hold, self._house.limits) or verdict
         if not verdict.is_positive:
             return self._refuse(f"MAIL FROM:{event.reverse_path}", verdict)
         self._transaction = Transaction(event.reverse_path, event.parameters)
         self._answer(verdict)
         return None
-
-    def _owned(self, reverse_path: ReversePath) -> bool | None:
-        """Whether a user may say so; the null reverse-path is for everybody's reports (RFC 5321 §4.5.5)."""
-        client, house, mailbox = self.client, self._house, reverse_path.mailbox
-        if not client.logged_in or mailbox is None or not house.logins.rules.own_addresses:
-            return True
-        return house.logins.ownership.owns(client.account, mailbox, house.inquiry)
 
     def _on_rcpt(self, event: Rcpt) -> Awaitable[None] | None:
         transaction = self._transaction
@@ -468,12 +464,11 @@ class Session:
                 if waits is not None:
                     await waits
 
+    async def _on_etrn(self, event: Etrn) -> None:
+        self._useless(await start_queue(self._house, self.client, event))
+
     def _on_refused(self, event: Refused) -> Awaitable[None] | None:
         return self._refuse(event.line.decode("utf-8", "backslashreplace"), event.reply)
-
-
-async def _name_of(reverse: Callable[[str], Awaitable[str]], address: str) -> str:
-    return await reverse(address)
 
 
 _HANDLERS: Final[Mapping[type[object], Callable[[Session, Any], Awaitable[None] | None]]] = {
@@ -490,6 +485,7 @@ _HANDLERS: Final[Mapping[type[object], Callable[[Session, Any], Awaitable[None] 
     Verify: Session._on_verify,
     Expand: Session._on_expand,
     Help: Session._on_help,
+    Etrn: Session._on_etrn,
     StartTls: Session._on_start_tls,
     Auth: Session._on_auth,
     AuthResponse: Session._on_auth_response,

@@ -6,12 +6,14 @@ A peer that lacks what the content needs is no reason to alter it, and no reason
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from eilpost.mail.address import Address
 from eilpost.mail.envelope import (
     NO_RCPT_PARAMETERS,
     Body,
+    ByMode,
     MailParameters,
     RcptParameters,
     ReversePath,
@@ -65,6 +67,13 @@ _NOT_UTF8_RECIPIENT: Final = Unsuitable(
     status("5.6.7"), "the address is beyond ASCII and the next server does not offer SMTPUTF8"
 )
 
+_NOT_DELIVERBY: Final = Unsuitable(  # RFC 2852 §4.1.4.2
+    status("5.3.3"), "the message has a deadline and the next server does not promise to keep it (DELIVERBY)"
+)
+_NOT_REQUIRETLS: Final = Unsuitable(  # RFC 8689 §4.2.1
+    status("5.7.30"), "the message must stay encrypted and the next server does not promise it (REQUIRETLS)"
+)
+
 
 def traits_of(octets: bytes) -> Traits:
     """The traits of content that is all at hand."""
@@ -104,6 +113,10 @@ def negotiate(
         wanted.ret if dsn else None,
         wanted.envid if dsn else None,
     )
+    if wanted.priority is not None or wanted.deliver_by is not None or wanted.require_tls or wanted.solicit:
+        if (unmet := _unmet(offer, wanted)) is not None:
+            return unmet
+        parameters = _with_wishes(parameters, offer, wanted)
     return Terms(parameters, "CHUNKING" in keywords, dsn)
 
 
@@ -126,6 +139,28 @@ def _utf8(
     if "SMTPUTF8" in offer.keywords:
         return must or wanted.smtputf8 or utf8_recipients
     return _NOT_UTF8 if must else False
+
+
+def _unmet(offer: Offer, wanted: MailParameters) -> Unsuitable | None:
+    """What a server must be able to do, or the message goes back."""
+    if wanted.require_tls and "REQUIRETLS" not in offer.keywords:
+        return _NOT_REQUIRETLS
+    by = wanted.deliver_by
+    if by is not None and by.mode is ByMode.RETURN and "DELIVERBY" not in offer.keywords:
+        return _NOT_DELIVERBY
+    return None
+
+
+def _with_wishes(parameters: MailParameters, offer: Offer, wanted: MailParameters) -> MailParameters:
+    """What else is passed on to a server that knows it (RFC 2852 §4.1.4, RFC 6710 §4.4, RFC 3865 §3)."""
+    keywords = offer.keywords
+    return replace(
+        parameters,
+        priority=wanted.priority if "MT-PRIORITY" in keywords else None,
+        deliver_by=wanted.deliver_by if "DELIVERBY" in keywords else None,
+        require_tls=wanted.require_tls,
+        solicit=wanted.solicit if "NO-SOLICITING" in keywords else (),
+    )
 
 
 def suits(offer: Offer, address: Address) -> Unsuitable | None:

@@ -9,6 +9,8 @@ from eilpost.mail.envelope import (
     NO_MAIL_PARAMETERS,
     NULL_REVERSE_PATH,
     Body,
+    ByMode,
+    DeliverBy,
     MailParameters,
     Ret,
     ReversePath,
@@ -126,3 +128,29 @@ def test_offers_are_read() -> None:
     for words in ("SIZE", "SIZE 0", "SIZE much"):
         assert parse_offer(Reply(250, None, ("mx", words))).size is None
     assert parse_offer(Reply(250, None, ("",))).name == ""
+
+
+def test_wishes_are_passed_on_to_whom_they_mean_something() -> None:
+    """RFC 6710 §4.4, RFC 2852 §4.1.4, RFC 3865 §3: a server is told what it knows, and nothing else."""
+    wanted = MailParameters(priority=3, deliver_by=DeliverBy(60, ByMode.NOTIFY), solicit=("net.example:ADV",))
+    terms = negotiate(offer("MT-PRIORITY", "DELIVERBY", "NO-SOLICITING"), NULL_REVERSE_PATH, wanted, PLAIN)
+    assert isinstance(terms, Terms)
+    assert terms.parameters == wanted
+    terms = negotiate(offer(), NULL_REVERSE_PATH, wanted, PLAIN)
+    assert isinstance(terms, Terms)
+    assert terms.parameters == MailParameters()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "wanted", "code"),
+    [
+        ("DELIVERBY", MailParameters(deliver_by=DeliverBy(60, ByMode.RETURN)), "5.3.3"),
+        ("REQUIRETLS", MailParameters(require_tls=True), "5.7.30"),
+    ],
+)
+def test_what_must_be_kept_goes_only_to_who_keeps_it(keyword: str, wanted: MailParameters, code: str) -> None:
+    """RFC 2852 §4.1.4.2 and RFC 8689 §4.2.1: a server that promises nothing is not given the message."""
+    refused = negotiate(offer(), NULL_REVERSE_PATH, wanted, PLAIN)
+    assert isinstance(refused, Unsuitable)
+    assert str(refused.status) == code
+    assert isinstance(negotiate(offer(keyword), NULL_REVERSE_PATH, wanted, PLAIN), Terms)
