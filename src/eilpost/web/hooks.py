@@ -17,7 +17,8 @@ from eilpost.inbox.contract import Arrived, Told
 from eilpost.inbox.store import Inbox
 
 _TIMEOUT: Final = 10.0
-_TRIES: Final = (0.0, 1.0, 5.0)
+PAUSES: Final = (0.0, 1.0, 5.0)
+"""Seconds before each try."""
 
 
 class HookError(ValueError):
@@ -26,16 +27,22 @@ class HookError(ValueError):
 
 def checked(url: str) -> str:
     """The address, if it is one of http or https. HookError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise HookError(f"{url[:100]!r} is no address to post to; write http://127.0.0.1:3000/mail")
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or "@" in parts.netloc:
+        shown = "it" if "@" in url else repr(url[:100])  # what stands before an @ may be a password
+        raise HookError(f"{shown} is no address to post to; write http://127.0.0.1:3000/mail")
     return url
 
 
 class Hooks:
     """Use ``async with``: a slow receiver holds up the others behind it, never the inbox."""
 
-    def __init__(self, inbox: Inbox, urls: tuple[str, ...]) -> None:
+    def __init__(self, inbox: Inbox, urls: tuple[str, ...], pauses: tuple[float, ...] = PAUSES) -> None:
+        self._pauses = pauses
         self._inbox = inbox
         self._urls = tuple(checked(url) for url in urls)
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,7 +67,7 @@ class Hooks:
 
     async def _post(self, url: str, body: bytes) -> None:
         problem = ""
-        for pause in _TRIES:
+        for pause in self._pauses:
             await asyncio.sleep(pause)
             try:
                 code = await asyncio.to_thread(post, url, body)
