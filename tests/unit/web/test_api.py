@@ -40,7 +40,7 @@ async def test_list_and_search(made: House) -> None:
 
 
 async def test_one_message(made: House) -> None:
-    """Text, HTML, parts, source, transcript; a part is saved, whatever it says it is."""
+    """Text, HTML, parts, source, transcript; a part is saved, whatever it says it is (RFC 2183, RFC 6266, RFC 8187)."""
     found = (await made.web.get("/api/messages/latest")).json()
     token = found["message"]["summary"]["id"]
     assert found["text"] == "Grüße"
@@ -53,7 +53,7 @@ async def test_one_message(made: House) -> None:
     part = await made.web.get(f"/api/messages/{token}/parts/3")
     assert part.content == b"%PDF-1"
     assert part.headers["content-type"] == "application/octet-stream"
-    assert part.headers["content-disposition"].startswith("attachment; ")
+    assert part.headers["content-disposition"] == "attachment; filename=\"_ b.pdf\"; filename*=UTF-8''%C3%A4%20b.pdf"
     oldest = (await made.web.get("/api/messages?start=1")).json()["messages"][0]["id"]
     assert (await made.web.get(f"/api/messages/{oldest}/transcript")).text == "S: 220"
     for path in ("x", "x/raw", "x/transcript", f"{token}/parts/9", "x/parts/1"):
