@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from datetime import UTC, tzinfo
 from email.message import EmailMessage
 from email.policy import SMTP
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -27,6 +29,8 @@ from eilpost.web import attachments, bodies, mailpit_types
 from eilpost.web.bodies import Refused, answer, number, telling, text_of
 from eilpost.web.desk import Desk
 from eilpost.web.mailpit_types import Chaos, ReleaseTo, Selection, Sending, TagName, TagSelection, Trigger
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _SEND_LIMIT: Final = 60_000_000
 _CHAOS: Final = ("Sender", "Recipient", "Authentication")
@@ -105,7 +109,7 @@ class Mailpit:
 
     async def mark(self, request: Request) -> Response:
         """Read or unread: these, those that are found, or all."""
-        wanted = await bodies.body(request, Selection)
+        wanted = await _loosely(request, Selection)
         which: Iterable[str] | Search = wanted.IDs
         if not wanted.IDs:
             which = parse(wanted.Search, time.time()) if wanted.Search else EVERYTHING
@@ -114,7 +118,7 @@ class Mailpit:
 
     async def delete(self, request: Request) -> Response:
         """These, or all."""
-        wanted = await bodies.body(request, Selection)
+        wanted = await _loosely(request, Selection)
         await self._inbox.delete(wanted.IDs or EVERYTHING)
         return PlainTextResponse(_OK)
 
@@ -180,7 +184,7 @@ class Mailpit:
 
     async def release(self, request: Request) -> Response:
         """Sent on to the real server."""
-        wanted = await bodies.body(request, ReleaseTo)
+        wanted = await _loosely(request, ReleaseTo)
         receipt = await self._desk.releaser.release(await self._token(request), wanted.To)
         for outcome in receipt.failures:
             raise Refused(400, f"{outcome.recipient}: {outcome.diagnostic}")
@@ -194,7 +198,7 @@ class Mailpit:
 
     async def set_tags(self, request: Request) -> Response:
         """These messages have exactly these tags."""
-        wanted = await bodies.body(request, TagSelection)
+        wanted = await _loosely(request, TagSelection)
         await self._inbox.set_tags(wanted.IDs, wanted.Tags)
         return PlainTextResponse(_OK)
 
@@ -283,6 +287,28 @@ class Mailpit:
     async def alive(self, request: Request) -> Response:
         """It serves."""
         return PlainTextResponse(_OK)
+
+
+async def _loosely(request: Request, kind: type[T]) -> T:
+    """A body as Mailpit's clients send it: JSON whose names may be in any case, or a form."""
+    octets = await bodies.octets(request)
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded") and octets[:1] != b"{":
+        given: dict[str, Any] = {name: _said(name, texts) for name, texts in parse_qs(octets.decode()).items()}
+    else:
+        given = msgspec.json.decode(octets or b"{}", type=dict[str, Any])
+    names = {field.name.lower(): field.name for field in msgspec.structs.fields(kind)}
+    return msgspec.convert({names.get(name.lower(), name): what for name, what in given.items()}, kind)
+
+
+def _said(name: str, texts: list[str]) -> Any:
+    """What a form's field says: a list, a flag or a text."""
+    match name.lower():
+        case "read":
+            return texts[-1].lower() in ("true", "1")
+        case "search":
+            return texts[-1]
+        case _:
+            return texts
 
 
 def _search(request: Request) -> Search:

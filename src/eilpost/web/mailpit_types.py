@@ -150,6 +150,7 @@ def whole(kept: Kept, content: bytes) -> dict[str, Any]:
     written = dates.parse(each.date)
     return {
         **_shared(each),
+        "Read": True,
         "ReturnPath": each.reverse_path,
         "Date": when(float(written) if written is not None else each.received),
         "Username": kept.via.login,

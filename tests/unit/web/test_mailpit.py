@@ -68,6 +68,17 @@ async def test_search_and_delete(made: House) -> None:
     assert (await made.web.get("/api/v1/messages")).json()["total"] == 0
 
 
+async def test_names_in_any_case_and_forms(made: House) -> None:
+    """``ids`` is ``IDs``, and a form is as good as JSON: clients send both; nothing chosen is everything."""
+    first, second = [each["ID"] for each in (await made.web.get("/api/v1/messages")).json()["messages"]]
+    assert (await made.web.put("/api/v1/messages", data={"ids": [first], "Read": True})).text == "ok"
+    assert (await made.web.get("/api/v1/messages")).json()["unread"] == 1
+    assert (await made.web.request("DELETE", "/api/v1/messages", data={"ids": [first]})).text == "ok"
+    assert [each["ID"] for each in (await made.web.get("/api/v1/messages")).json()["messages"]] == [second]
+    assert (await made.web.request("DELETE", "/api/v1/messages", json={"ids": [second]})).text == "ok"
+    assert (await made.web.get("/api/v1/messages")).json()["total"] == 0
+
+
 async def test_send(made: House) -> None:
     """A message is composed of JSON, with HTML, files and tags."""
     sending = {
@@ -140,3 +151,12 @@ async def test_chaos_is_rules(made: House) -> None:
 async def test_release_needs_permission(made: House) -> None:
     """As our own."""
     assert (await made.web.post("/api/v1/message/latest/release", json={"To": ["a@b.test"]})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"IDs":' + b"9" * 900_000 + b"}", b'{"a":' * 50_000, b"\xff", b"[]"]
+)
+async def test_f183_hostile_bodies(made: House, body: bytes) -> None:
+    """Deep, endless and wrong bodies are refused, and delete nothing."""
+    assert (await made.web.request("DELETE", "/api/v1/messages", content=body)).status_code == 400
+    assert (await made.inbox.stats()).total == 2
