@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
@@ -28,6 +29,22 @@ def open_writer(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
+def lock(path: Path) -> int:
+    """A descriptor that keeps other processes out until it is closed; InboxError when one is in."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the database: closing a descriptor of the file itself would drop SQLite's own locks.
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InboxError(f"{path}: {error.strerror}; name a file in a directory that you may write to") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InboxError(f"{path}: another inbox keeps its mail there; end it, or name another file") from None
+    return descriptor
+
+
 def _make(path: Path) -> None:
     """Other people's mail is readable by nobody else, from the first moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +61,6 @@ def _prepare(connection: sqlite3.Connection, where: str) -> None:
         raise InboxError(f"{where}: was written by a newer Eilpost; use that, or name another file")
     _all(connection, schema.FIRST_SETTINGS if not tables else ())
     _all(connection, schema.SETTINGS)
-    # One process owns the file: a second one would give out the same numbers.
     connection.execute("PRAGMA busy_timeout = 2000")
     if not tables:
         connection.execute("BEGIN IMMEDIATE")

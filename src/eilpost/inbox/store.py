@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import secrets
 import sqlite3
 import threading
@@ -74,10 +75,17 @@ class Inbox:
         self._taken = self._taken_octets = self._refused = self._deleted = 0
         self._since_look = 0
         self._random: list[bytes] = []
+        self._lock: int | None = None
 
     async def __aenter__(self) -> Self:
         """Opens the database; InboxError says why it cannot be."""
-        connection = database.open_writer(self._path)
+        if self._path is not None:
+            self._lock = database.lock(self._path)
+        try:
+            connection = database.open_writer(self._path)
+        except InboxError:
+            self._unlock()
+            raise
         statements.forget_drafts(connection)
         self._number, self._content = statements.last_numbers(connection)
         self._writer = Writer(connection, statements.sweep)
@@ -100,6 +108,12 @@ class Inbox:
             connection.close()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.stop)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     # ── taking ──
 

@@ -258,6 +258,16 @@ async def test_mailboxes_are_kept_apart(sorting: Sorting, mailboxes: dict[str, i
         assert await inbox.delete(EVERYTHING, mailbox=last) == (mailboxes[last] if sorting is not Sorting.NONE else 2)
 
 
+async def test_one_inbox_owns_its_file(tmp_path: Path) -> None:
+    """A second one is told what to do, and may have the file when the first one is gone."""
+    path = tmp_path / "inbox.db"
+    async with Inbox(path):
+        with pytest.raises(InboxError, match="another inbox keeps its mail there"):
+            await Inbox(path).__aenter__()
+    async with Inbox(path) as again:
+        assert (await again.newest()).total == 0
+
+
 async def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
     """A database of another program, or of a newer version, is refused with a sentence that names the mend."""
     path = tmp_path / "other.db"
