@@ -64,6 +64,8 @@
     });
     newest = Math.max(newest, top);
     if (marked) mark(markedRow(), false);
+    var tab = $(".views [aria-current]");
+    if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 60;
     count();
     var section = $("#list"), unread = section && Number(section.dataset.unread);
     if (!chosen && section && section.dataset.unread !== undefined) document.title = (unread ? "(" + unread + ") " : "") + "Eilpost";
