@@ -28,6 +28,7 @@ def must_be_pure(module: Module) -> bool:
     return (
         inner.partition(".")[0] in PURE_ROOMS
         or inner in PURE_MODULES
+        or inner.rpartition(".")[0] in PURE_MODULES
         or (bool(module.kinds) and "deed" not in module.kinds)
     )
 
