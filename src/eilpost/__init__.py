@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Server", "ThreadedServer", "send"]
 
 _HOMES: Final = MappingProxyType(
-    dict.fromkeys(("Client", "send"), "eilpost.client")
-    | dict.fromkeys(("Server", "ThreadedServer"), "eilpost.server")
+    dict.fromkeys(("Client", "send"), "eilpost.client") | dict.fromkeys(("Server", "ThreadedServer"), "eilpost.server")
 )
 """Where each name lives."""
 
