@@ -239,8 +239,6 @@ def decoded(content: bytes, part: Part, limit: int | None = None) -> bytes:
             octets = _base64(octets)
         case "quoted-printable":
             octets = binascii.a2b_qp(octets)
-        case _:
-            octets = octets.removesuffix(b"\r\n") if part.path not in ("", "1") else octets
     return octets if limit is None else octets[:limit]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,3 +106,11 @@ def test_a_digest_holds_no_controls() -> None:
     assert found.sender.name.isprintable()
     assert found.preview.isprintable()
     assert found.tags == ("one",)
+
+
+@pytest.mark.parametrize("file", [b"", b"1\r\n2", b"1\r\n2\r\n", b"\r\n"])
+def test_a_part_that_is_not_encoded_ends_before_its_delimiter(file: bytes) -> None:
+    """The line end before the delimiter is the delimiter's (RFC 2046 §5.1.1); the one before that is the file's."""
+    head = b"Content-Type: multipart/mixed; boundary=A\r\n\r\n"
+    content = head + b"--A\r\n\r\nhi\r\n--A\r\nContent-Type: text/csv\r\n\r\n" + file + b"\r\n--A--\r\n"
+    assert [mime.decoded(content, part) for part in mime.parse(content).leaves()] == [b"hi", file]
