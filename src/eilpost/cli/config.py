@@ -142,6 +142,6 @@ def _value_here(key: str, config_file: str | None) -> list[str]:
 def _known(key: str, known: dict[str, Any]) -> None:
     if key in known:
         return
-    near = nearest(key, known) or next((name for name in SETTINGS if name.endswith(f".{key}")), "")
+    near = next((name for name in SETTINGS if name.endswith(f".{key}")), "") or nearest(key, known)
     hint = f"the nearest is {near!r}" if near else "see: eilpost config reference"
     raise CommandError(f"there is no setting {key!r}; {hint}", Exit.USAGE)

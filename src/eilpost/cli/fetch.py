@@ -72,7 +72,7 @@ def server_options(function: F) -> F:
     return function
 
 
-@click.group()
+@click.group(epilog=example("eilpost fetch list --server pop.example.org --user anna@example.org"))
 def fetch() -> None:
     """Fetch mail by POP3.
 

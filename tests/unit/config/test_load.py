@@ -113,8 +113,10 @@ name = "x"
     endpoint = "host:port, [v6]:port or unix:/path, the port from 0 to 65535"
     assert problems(tmp_path, text) == [
         'eilpost.toml:1: server.hostname: is missing and has no default, such as hostname = "mx.example.org"',
-        'eilpost.toml:3: listen[1].role: expected "mx", "submission", "submissions", "lmtp", "pop3" or "pop3s", '
-        'but found "pop4"',
+        (
+            'eilpost.toml:3: listen[1].role: expected "mx", "submission", "submissions", "lmtp", "pop3" or "pop3s", '
+            'but found "pop4"'
+        ),
         f'eilpost.toml:4: listen[1].address: expected {endpoint}, but found "127.0.0.1"',
         'eilpost.toml:6: limits.message_size: expected a size such as "25MB", "256KB" or "1GiB", but found true',
         "eilpost.toml:7: limits.recipients: expected at least 1, but found 0",

@@ -19,7 +19,8 @@ HOSTILE = st.text(
     st.characters() | st.sampled_from(list('\r\n\t\x00\x07\x1b\x7f\x85\u2028\u202e\u2066\ufeff\ud800"\\= ä漢'))
 )
 
-_VALUES = {"str": HOSTILE, "int": st.integers(0), "float": st.floats(), "float | None": st.none() | st.floats()}
+_VALUES = {"str": HOSTILE, "int": st.integers(0), "float": st.floats(), "float | None": st.none() | st.floats(),
+           "bool": st.booleans()}  # fmt: skip
 EVENT = st.one_of(
     *[
         st.builds(kind, **{item.name: _VALUES[str(item.type)] for item in dataclasses.fields(kind)})

@@ -14,6 +14,11 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
+def _hears_interrupts() -> None:
+    """What runs in a shell's background inherits deafness to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "recipient", "code"),
     [("server_noop.py", ["0"], "b@b.example", 250), ("server_policy.py", ["0"], "b@b.example", 550)],
@@ -23,7 +28,9 @@ def test_it_takes_what_it_should(name: str, arguments: list[str], recipient: str
     if not EXAMPLES.is_dir():
         pytest.skip("the examples are not beside the tests")
     command = [sys.executable, str(EXAMPLES / name), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts
+    ) as process:
         assert process.stdout is not None
         found = re.search(r":(\d+)$", process.stdout.readline().strip())
         assert found is not None
