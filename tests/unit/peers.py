@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,10 @@ class Peer:
         content = await self.hear_content()
         await self.say(last)
         return content
+
+    async def secure(self, context: ssl.SSLContext) -> None:
+        """The handshake, after the 220 to STARTTLS."""
+        await self._writer.start_tls(context)
 
     async def leave(self) -> None:
         """Answers QUIT, or sees the client go."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from eilpost.client.conversation import Conversation, Manner, converse
-from eilpost.client.login import Login
+from eilpost.client.login import Login, is_loopback
 from eilpost.client.patience import Timeouts
 from eilpost.client.pool import Pool
 from eilpost.client.protection import PLAIN, Protection
@@ -22,11 +22,11 @@ from eilpost.client.transcript import Tell
 from eilpost.config.schema import Delivery
 from eilpost.deliver.agent import Attempt, Job
 from eilpost.deliver.errand import Errand
-from eilpost.deliver.meaning import unreadable, unroutable
+from eilpost.deliver.meaning import UNSIGNED, demanding, unreadable, unroutable
 from eilpost.journal import HandshakeFailed, Journal
 from eilpost.mail.encryption import Encryption
-from eilpost.mail.envelope import Body, ByMode, MailParameters
-from eilpost.mail.next_hop import Host, NextHop, Unroutable
+from eilpost.mail.envelope import Body, ByMode, DeliverBy, MailParameters
+from eilpost.mail.next_hop import Host, Means, NextHop, Unroutable
 from eilpost.mail.outcome import Fate
 from eilpost.mail.status import status
 from eilpost.mail.value import value
@@ -56,9 +56,10 @@ FindLogin = Callable[[NextHop], Login | Lost | None]
 
 @value(frozen=True, slots=True)
 class _Load:
-    """What is the same in all transactions of a job."""
+    """What is the same in all transactions of a job. ``way`` is the next hop, as this message must go there."""
 
     job: Job
+    way: NextHop
     traits: Traits
     octets: bytes | None
     verified: bool
@@ -107,8 +108,8 @@ class Exchange:
         errand = Errand(job.recipients)
         until = self._loop.time() + self._settings.attempt_deadline
         try:
-            load = await _load(job, _remaining(job.message, self._now(), is_last=self._success is Fate.DELIVERED))
-            kept = self._pool.take(job.next_hop)
+            load = await _load(job, _passed_on(job, self._now(), is_last=self._success is Fate.DELIVERED))
+            kept = self._pool.take(load.way)
             if kept is not None:
                 await self._transact(errand, load, kept, until, is_fresh=False)
             if errand.pending:
@@ -127,9 +128,10 @@ class Exchange:
         """Ends kept sessions politely."""
         await self._pool.close()
 
-    def _manner_for(self, next_hop: NextHop) -> Manner | Lost:
+    def _manner_for(self, load: _Load) -> Manner | Lost:
         """How we speak on the way there, and as whom. KeysError."""
-        way = next_hop.protection or self._usual, next_hop.implicit
+        next_hop = load.job.next_hop
+        way = load.way.protection or self._usual, next_hop.implicit
         found = self._manners.get(way)
         if found is None:
             found = self._manners[way] = replace(self._manner, protection=self._protection(*way))
@@ -147,13 +149,16 @@ class Exchange:
         return Protection(level, implicit, self._contexts[verify], self._settings.tls_timeout)
 
     async def _try_hosts(self, errand: Errand, load: _Load, until: float) -> None:
+        if load.parameters.require_tls and load.way.means is Means.MX:
+            errand.give_up(UNSIGNED, remote=None)
+            return
         hosts = await self._find_hosts(load.job.next_hop)
         if isinstance(hosts, Unroutable):
             errand.give_up(unroutable(hosts), remote=None)
             return
         if not hosts:
             errand.give_up(unroutable(NOWHERE), remote=None)
-        manner = self._manner_for(load.job.next_hop)
+        manner = self._manner_for(load)
         if isinstance(manner, Lost):
             errand.give_up(manner, remote=None)
             return
@@ -174,7 +179,8 @@ class Exchange:
                 return
             conversation = await converse(host, manner, until=until)
             if not isinstance(conversation, Conversation):
-                errand.give_up(conversation, remote=host.name)
+                result = demanding(conversation) if load.parameters.require_tls else conversation
+                errand.give_up(result, remote=host.name)
                 return
             if conversation.why_clear and self._journal is not None:  # F038: allowed, and noted
                 self._journal(HandshakeFailed("", "relay", host.name, f"{conversation.why_clear}; sent in clear"))
@@ -202,7 +208,7 @@ class Exchange:
             if len(errand.pending) == before:
                 break
         if is_good:
-            self._pool.keep(load.job.next_hop, conversation)
+            self._pool.keep(load.way, conversation)
         else:
             self._pool.part(conversation)
 
@@ -227,17 +233,25 @@ async def _load(job: Job, parameters: MailParameters) -> _Load:
     # What came as text was looked at when it came; the rest is looked at when it is at hand.
     is_binary = not is_text and (octets is None or find_fault(octets) is not None)
     traits = Traits(message.size, message.has_8bit, await _has_8bit_header(message, octets), is_binary)
-    return _Load(job, traits, octets, verified=True, parameters=parameters)
+    way = replace(job.next_hop, encryption=Encryption.VERIFY) if parameters.require_tls else job.next_hop
+    return _Load(job, way, traits, octets, verified=True, parameters=parameters)
 
 
-def _remaining(message: QueuedMessage, now: float, *, is_last: bool) -> MailParameters:
-    """What is passed on of a deadline: the time that is left, and nothing to where mail ends (RFC 2852 §4.1.4)."""
-    by = message.parameters.deliver_by
-    if by is None:
-        return message.parameters
-    seconds = int(message.received + by.seconds - now)
-    left = None if is_last else replace(by, seconds=max(1, seconds) if by.mode is ByMode.RETURN else seconds)
-    return replace(message.parameters, deliver_by=left)
+def _passed_on(job: Job, now: float, *, is_last: bool) -> MailParameters:
+    """What is asked of the next server; ``is_last``: mail ends there."""
+    parameters = job.message.parameters
+    by = parameters.deliver_by
+    if by is None and not parameters.require_tls:
+        return parameters
+    if is_last and (not job.next_hop.port or is_loopback(job.next_hop.host)):
+        parameters = replace(parameters, require_tls=False)  # octets that never leave this machine
+    return parameters if by is None else replace(parameters, deliver_by=_left(by, job, now, is_last=is_last))
+
+
+def _left(by: DeliverBy, job: Job, now: float, *, is_last: bool) -> DeliverBy | None:
+    """What is left of a deadline; nothing is told to where mail ends (RFC 2852 §4.1.4)."""
+    seconds = int(job.message.received + by.seconds - now)
+    return None if is_last else replace(by, seconds=max(1, seconds) if by.mode is ByMode.RETURN else seconds)
 
 
 async def _has_8bit_header(message: QueuedMessage, octets: bytes | None) -> bool:

@@ -13,7 +13,7 @@ from eilpost.mail.next_hop import Unroutable
 from eilpost.mail.outcome import Fate
 from eilpost.mail.status import Status, status
 from eilpost.smtp.client_meaning import meaning
-from eilpost.smtp.client_results import Answered, Lost, Result, Stage
+from eilpost.smtp.client_results import Answered, Cause, Lost, Result, Stage
 from eilpost.smtp.client_terms import Unsuitable
 
 _BEFORE_CONTENT: Final = frozenset(
@@ -28,6 +28,12 @@ _TOO_MANY: Final = frozenset({None, (5, 3)})
 """What 452 and 552 to RCPT say when the limit is the transaction's: nothing, or X.5.3."""
 
 _LOCAL: Final = status("4.3.0")
+
+NEEDS_TLS: Final = status("5.7.30")
+
+UNSIGNED: Final = Unsuitable(  # RFC 8689 §4.2.1, step 2
+    NEEDS_TLS, "the message must stay encrypted, and the domain's mail servers are named by unsigned DNS alone"
+)
 
 
 def unroutable(trouble: Unroutable) -> Unsuitable:
@@ -53,8 +59,8 @@ def may_go_elsewhere(result: Result) -> bool:
             if stage in _OF_THE_SESSION:
                 return True
             return reply.is_transient and (stage is Stage.MAIL or (reply.code == 421 and stage in _BEFORE_CONTENT))
-        case Unsuitable():
-            return False
+        case Unsuitable(reason):
+            return reason == NEEDS_TLS  # RFC 8689 §4.2.1: another host may keep the promise
 
 
 def is_too_many(result: Result) -> bool:
@@ -74,3 +80,10 @@ def to_tell(earlier: Result | None, later: Result) -> Result:
         return later
     is_final = meaning(later, Fate.RELAYED).fate is Fate.FAILED
     return earlier if is_final and meaning(earlier, Fate.RELAYED).fate is Fate.DEFERRED else later
+
+
+def demanding(result: Answered | Lost) -> Result:
+    """What no session means for mail that demands an encrypted way: no hope where there is no TLS (RFC 8689 §4.2.1)."""
+    if isinstance(result, Lost) and result.cause is Cause.TLS:
+        return Unsuitable(NEEDS_TLS, f"the message must stay encrypted, and {result.text}")
+    return result

@@ -45,7 +45,11 @@ def compose(notice: Notice, *, hostname: str, now: float, token: str, content: b
         field("Content-Type", body.content_type),
     )
     utf8 = not mailbox.is_ascii
-    parameters = MailParameters(body=Body.EIGHT_BIT if utf8 or body.is_8bit else Body.SEVEN_BIT, smtputf8=utf8)
+    parameters = MailParameters(
+        body=Body.EIGHT_BIT if utf8 or body.is_8bit else Body.SEVEN_BIT,
+        smtputf8=utf8,
+        require_tls=notice.message.parameters.require_tls,  # RFC 8689 §5: it tells of what had to stay encrypted
+    )
     envelope = Envelope(NULL_REVERSE_PATH, (Recipient(mailbox),), parameters)
     return envelope, "".join(head).encode() + b"\r\n" + body.octets
 

@@ -77,7 +77,10 @@ class Notice:
     def returns_content(self) -> bool:
         """Whether the whole message goes back; RFC 3461 §4.3: only with a failure, and unless HDRS."""
         message = self.message
-        return self.kind is Kind.FAILED and message.parameters.ret is not Ret.HEADERS and message.size <= RETURN_LIMIT
+        asked = message.parameters
+        if asked.ret is Ret.HEADERS or asked.require_tls:  # RFC 8689 §5: as if RET=HDRS had been asked for
+            return False
+        return self.kind is Kind.FAILED and message.size <= RETURN_LIMIT
 
 
 @value(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from eilpost.mail.address import Address
 from eilpost.mail.envelope import (
     NO_RCPT_PARAMETERS,
+    NULL_REVERSE_PATH,
     Body,
     ByMode,
     MailParameters,
     RcptParameters,
+    Recipient,
     ReversePath,
 )
 from eilpost.mail.status import Status, status
@@ -40,15 +41,24 @@ class Traits:
 
 @value(frozen=True, slots=True)
 class Terms:
-    """How a message goes: MAIL's parameters, and whether by BDAT. ``dsn``: RCPT may carry wishes."""
+    """How a message goes: MAIL's parameters, and whether by BDAT.
+
+    ``dsn``: RCPT may say who wants which report; ``rrvs``: since when the mailbox must be its owner's.
+    """
 
     parameters: MailParameters
     by_chunks: bool
     dsn: bool
+    rrvs: bool = False
 
     def recipient_parameters(self, parameters: RcptParameters) -> RcptParameters:
         """What RCPT may say of these wishes."""
-        return parameters if self.dsn else NO_RCPT_PARAMETERS
+        if parameters.valid_since is None or self.rrvs:
+            if self.dsn:
+                return parameters
+            since = parameters.valid_since
+            return NO_RCPT_PARAMETERS if since is None else RcptParameters(valid_since=since)
+        return replace(parameters, valid_since=None) if self.dsn else NO_RCPT_PARAMETERS
 
 
 @value(frozen=True, slots=True)
@@ -72,6 +82,9 @@ _NOT_DELIVERBY: Final = Unsuitable(  # RFC 2852 §4.1.4.2
 )
 _NOT_REQUIRETLS: Final = Unsuitable(  # RFC 8689 §4.2.1
     status("5.7.30"), "the message must stay encrypted and the next server does not promise it (REQUIRETLS)"
+)
+_NOT_RRVS: Final = Unsuitable(  # RFC 7293 §5.2.1
+    status("5.7.19"), "whether the mailbox is still its owner's is asked, and the next server cannot tell (RRVS)"
 )
 
 
@@ -113,11 +126,21 @@ def negotiate(
         wanted.ret if dsn else None,
         wanted.envid if dsn else None,
     )
-    if wanted.priority is not None or wanted.deliver_by is not None or wanted.require_tls or wanted.solicit:
+    if _has_wishes(wanted):
         if (unmet := _unmet(offer, wanted)) is not None:
             return unmet
         parameters = _with_wishes(parameters, offer, wanted)
-    return Terms(parameters, "CHUNKING" in keywords, dsn)
+    return Terms(parameters, "CHUNKING" in keywords, dsn, "RRVS" in keywords)
+
+
+def _has_wishes(wanted: MailParameters) -> bool:
+    return (
+        wanted.priority is not None
+        or wanted.deliver_by is not None
+        or wanted.require_tls
+        or bool(wanted.solicit)
+        or wanted.auth is not None
+    )
 
 
 def _body(offer: Offer, wanted: MailParameters, traits: Traits) -> Body | Unsuitable | None:
@@ -152,10 +175,15 @@ def _unmet(offer: Offer, wanted: MailParameters) -> Unsuitable | None:
 
 
 def _with_wishes(parameters: MailParameters, offer: Offer, wanted: MailParameters) -> MailParameters:
-    """What else is passed on to a server that knows it (RFC 2852 §4.1.4, RFC 6710 §4.4, RFC 3865 §3)."""
+    """What else is passed on to a server that knows it (RFC 2852 §4.1.4, RFC 6710 §4.4, RFC 3865 §3).
+
+    Who submitted the message is somebody's claim by now: a server that asks for logins is told that nobody
+    vouches for it (RFC 4954 §5).
+    """
     keywords = offer.keywords
     return replace(
         parameters,
+        auth=NULL_REVERSE_PATH if wanted.auth is not None and "AUTH" in keywords else None,
         priority=wanted.priority if "MT-PRIORITY" in keywords else None,
         deliver_by=wanted.deliver_by if "DELIVERBY" in keywords else None,
         require_tls=wanted.require_tls,
@@ -163,8 +191,11 @@ def _with_wishes(parameters: MailParameters, offer: Offer, wanted: MailParameter
     )
 
 
-def suits(offer: Offer, address: Address) -> Unsuitable | None:
+def suits(offer: Offer, recipient: Recipient) -> Unsuitable | None:
     """Why this recipient cannot be named to a server with this offer; None if it can."""
-    if address.is_ascii or "SMTPUTF8" in offer:
-        return None
-    return _NOT_UTF8_RECIPIENT
+    if not recipient.address.is_ascii and "SMTPUTF8" not in offer:
+        return _NOT_UTF8_RECIPIENT
+    since = recipient.parameters.valid_since
+    if since is not None and not since.may_continue and "RRVS" not in offer:
+        return _NOT_RRVS
+    return None

@@ -179,13 +179,14 @@ class Transaction:
         offer, parcel = self._machine.offer, self._parcel
         utf8 = False
         for position, recipient in enumerate(parcel.recipients):
-            if recipient.address.is_ascii:
+            is_ascii = recipient.address.is_ascii
+            if is_ascii and recipient.parameters.valid_since is None:
                 self._sent.append(position)
                 continue
-            unsuitable = suits(offer, recipient.address)
+            unsuitable = suits(offer, recipient)
             if unsuitable is None:
                 self._sent.append(position)
-                utf8 = True
+                utf8 = utf8 or not is_ascii
             else:
                 self.results[position] = unsuitable
         if not self._sent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
@@ -276,3 +277,12 @@ def test_every_report_is_a_message(
     assert all(len(line) <= 998 for line in octets.split(b"\r\n"))
     assert b"\x00" not in octets
     assert octets.isascii() or envelope.parameters.body is Body.EIGHT_BIT
+
+
+def test_rfc8689_a_report_is_as_secret_as_its_message() -> None:
+    """RFC 8689 §5: a report of a message that must stay encrypted demands the same, and returns its header alone."""
+    told = notice(recipient())
+    told = replace(told, message=replace(told.message, parameters=MailParameters(require_tls=True)))
+    envelope, octets = compose(told, hostname="mx.example", now=0.0, token="t", content=CONTENT)
+    assert envelope.parameters.require_tls
+    assert b"text/rfc822-headers" in octets

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from eilpost.mail.address import Address
@@ -12,8 +14,11 @@ from eilpost.mail.envelope import (
     ByMode,
     DeliverBy,
     MailParameters,
+    RcptParameters,
+    Recipient,
     Ret,
     ReversePath,
+    ValidSince,
 )
 from eilpost.mail.reply import Reply
 from eilpost.smtp.client_offer import Offer, parse_offer
@@ -86,9 +91,9 @@ def test_smtputf8_is_said_when_it_is_offered_and_matters() -> None:
     terms = negotiate(offer("8BITMIME"), NULL_REVERSE_PATH, MailParameters(smtputf8=True), EIGHT)
     assert isinstance(terms, Terms)
     assert not terms.parameters.smtputf8
-    assert suits(both, Address("bücher", "b.example")) is None
-    assert suits(offer(), Address("bob", "b.example")) is None
-    assert suits(offer(), Address("bücher", "b.example")) is not None
+    assert suits(both, Recipient(Address("bücher", "b.example"))) is None
+    assert suits(offer(), Recipient(Address("bob", "b.example"))) is None
+    assert suits(offer(), Recipient(Address("bücher", "b.example"))) is not None
 
 
 def test_size_and_dsn() -> None:
@@ -154,3 +159,36 @@ def test_what_must_be_kept_goes_only_to_who_keeps_it(keyword: str, wanted: MailP
     assert isinstance(refused, Unsuitable)
     assert str(refused.status) == code
     assert isinstance(negotiate(offer(keyword), NULL_REVERSE_PATH, wanted, PLAIN), Terms)
+
+
+def test_rfc4954_nobody_vouches_for_a_claimed_submitter() -> None:
+    """RFC 4954 §5: who asks for logins is told AUTH=<> of a message that came with AUTH=; others are told nothing."""
+    wanted = MailParameters(auth=ReversePath(Address("anna", "a.example")))
+    terms = negotiate(offer("AUTH"), NULL_REVERSE_PATH, wanted, PLAIN)
+    assert isinstance(terms, Terms)
+    assert terms.parameters.auth == NULL_REVERSE_PATH
+    terms = negotiate(offer(), NULL_REVERSE_PATH, wanted, PLAIN)
+    assert isinstance(terms, Terms)
+    assert terms.parameters.auth is None
+
+
+@pytest.mark.parametrize("may_continue", [False, True])
+def test_rfc7293_an_old_owner_is_asked_after_or_let_go(may_continue: bool) -> None:
+    """RFC 7293 §5.2: RRVS goes to who offers it; without it the recipient fails, unless C let it go on."""
+    since = ValidSince(datetime(2020, 1, 1, tzinfo=UTC), may_continue)
+    asked = RcptParameters(orcpt="rfc822;bob@b.example", valid_since=since)
+    recipient = Recipient(Address("bob", "b.example"), asked)
+    assert suits(offer("RRVS"), recipient) is None
+    refused = suits(offer("DSN"), recipient)
+    assert refused is None if may_continue else str(refused and refused.status) == "5.7.19"
+    said = {
+        keywords: terms.recipient_parameters(asked)
+        for keywords in ((), ("DSN",), ("RRVS",), ("DSN", "RRVS"))
+        if isinstance(terms := negotiate(offer(*keywords), NULL_REVERSE_PATH, MailParameters(), PLAIN), Terms)
+    }
+    assert said == {
+        (): RcptParameters(),
+        ("DSN",): RcptParameters(orcpt=asked.orcpt),
+        ("RRVS",): RcptParameters(valid_since=since),
+        ("DSN", "RRVS"): asked,
+    }
