@@ -39,6 +39,9 @@ class Drop(Protocol):
     def items(self) -> Sequence[Item]:
         """All messages, oldest first."""
 
+    def at_hand(self, number: int) -> bytes | None:
+        """The whole message with CR LF as line ends, when it waits in memory; None: it has to be read."""
+
     def read(self, number: int) -> AsyncIterator[bytes]:
         """The message's octets with CR LF as line ends, in pieces. Vanished, DropError."""
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 THREADS: Final = 4
 
-AHEAD: Final = 16
+AHEAD: Final = 64
 """Messages that are read in one go by who reads them in their order: a thread's turn costs more than a small file."""
 
 AHEAD_OCTETS: Final = 256 * 1024
@@ -68,12 +68,19 @@ class MaildirDrop:
         """All messages, oldest first."""
         return self._snapshot.items
 
+    def at_hand(self, number: int) -> bytes | None:
+        """The whole message, when it was read ahead."""
+        octets = self._ahead.pop(number, None)
+        if octets is not None:
+            self._last = number
+        return octets
+
     async def read(self, number: int) -> AsyncIterator[bytes]:
         """The message in blocks, with CR LF as line ends. Vanished, DropError."""
-        in_order, self._last = number == self._last + 1, number
-        if (ready := self._ahead.pop(number, None)) is not None:
+        if (ready := self.at_hand(number)) is not None:
             yield ready
             return
+        in_order, self._last = number == self._last + 1, number
         letter, octets, self._ahead = await self._work(self._begin, number, in_order)
         try:
             writer = None if letter.as_is else CrlfWriter()
@@ -96,20 +103,11 @@ class MaildirDrop:
             if room < 0:
                 break
             try:
-                ahead[following] = self._whole(following)
+                whole, as_is = self._snapshot.whole(following)
+                ahead[following] = whole if as_is else with_crlf(whole)
             except (OSError, Vanished):
                 break  # told when it is asked for
         return letter, octets, ahead
-
-    def _whole(self, number: int) -> bytes:
-        letter = self._snapshot.letter(number)
-        try:
-            octets = letter.read()
-            while letter.left:
-                octets += letter.read()
-            return octets if letter.as_is else with_crlf(octets)
-        finally:
-            letter.close()
 
     async def delete(self, numbers: Collection[int]) -> int:
         """Removes messages for good; how many could not be removed. DropError."""

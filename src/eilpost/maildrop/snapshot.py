@@ -77,6 +77,11 @@ class Snapshot:
         """Opens a message. Vanished; OSError when it cannot be read."""
         return self._where(number, lambda directory, name: Letter(_open(directory, name), self.items[number].octets))
 
+    def whole(self, number: int) -> tuple[bytes, bool]:
+        """A message, and whether its line ends are those of the wire already. Vanished; OSError."""
+        octets = self._where(number, _read_all)
+        return octets, len(octets) == self.items[number].octets
+
     def delete(self, numbers: Collection[int]) -> int:
         """Unlinks messages and makes that durable; how many are still there."""
         failed, touched = 0, set()
@@ -175,6 +180,19 @@ def _survey(root: int, parts: dict[str, int]) -> tuple[tuple[Item, ...], list[_P
 
 def _open(directory: int, name: str) -> FileIO:
     return FileIO(name, "r", opener=lambda path, _: os.open(path, _READ, dir_fd=directory))
+
+
+def _read_all(directory: int, name: str) -> bytes:
+    """All of a small file, with no object around its descriptor: it is read by the dozen."""
+    descriptor = os.open(name, _READ, dir_fd=directory)
+    try:
+        size = os.fstat(descriptor).st_size
+        octets = os.read(descriptor, size)
+        while len(octets) < size and (more := os.read(descriptor, size - len(octets))):
+            octets += more
+        return octets
+    finally:
+        os.close(descriptor)
 
 
 def _unlink(directory: int, name: str) -> int:

@@ -79,6 +79,12 @@ class DotWriter:
         return b".\r\n" if ended else _END
 
 
+def dotted(octets: bytes) -> tuple[bytes, bytes, bytes]:
+    """A whole message as it goes onto the wire, in three parts: the first line's dot, the lines, the end mark."""
+    first = b"." if octets.startswith(b".") else b""
+    return first, octets.replace(_DOT, _DOTS), b".\r\n" if not octets or octets.endswith(_CRLF) else _END
+
+
 class TopCutter:
     """Lets a message's header and the first lines of its body pass; its input has CR LF as line ends."""
 

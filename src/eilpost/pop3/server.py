@@ -19,7 +19,7 @@ from eilpost.pop3 import events as ev
 from eilpost.pop3 import grammar, replies
 from eilpost.pop3.capabilities import CAPABILITIES, NEEDED
 from eilpost.pop3.commands import COMMANDS, FOREIGN_VERBS, Verb
-from eilpost.pop3.content import DotWriter
+from eilpost.pop3.content import DotWriter, dotted
 from eilpost.pop3.errors import LocalProtocolError
 from eilpost.pop3.events import NEED_DATA, Event, NeedData
 from eilpost.pop3.phases import PHASES, STAY, Moves, Phase
@@ -270,6 +270,14 @@ class ServerConnection:
         octets, self._writer = self._writer.end(), None
         self._move(self._due(), replies.DONE)
         return octets
+
+    def whole(self, answer: Answer, octets: bytes) -> bytes:
+        """``begin``, ``content`` and ``end`` in one: the answer's first line and all of a small message."""
+        event = self._due()
+        if not answer.ok or not self._begins_many(event):
+            raise LocalProtocolError("this answer has one line")
+        self._move(event, replies.DONE)
+        return b"".join((replies.encode(answer), *dotted(octets)))
 
     def close(self, answer: Answer) -> bytes:
         """Ends the session out of turn; within an answer of many lines nothing can be said any more."""

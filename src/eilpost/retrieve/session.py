@@ -372,8 +372,13 @@ class Session:
             await self._send_on()
         self._put(machine.end())
 
-    async def _on_retr(self, event: ev.Retr) -> None:
-        await self._send_message("RETR", event.number, None)
+    def _on_retr(self, event: ev.Retr) -> Awaitable[None] | None:
+        item, drop = self._mailbox.find(event.number), self._drop
+        if item is None or drop is None or (octets := drop.at_hand(event.number - 1)) is None:
+            return self._send_message("RETR", event.number, None)
+        self._put(self._machine.whole(ok(f"{item.octets} octets"), octets))
+        self._count(item.octets)
+        return self._send_on() if self._gathered >= FLUSH else None
 
     async def _on_top(self, event: ev.Top) -> None:
         await self._send_message("TOP", event.number, TopCutter(event.lines))
