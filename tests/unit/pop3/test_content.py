@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eilpost.pop3.content import CrlfWriter, DotReader, DotWriter, TopCutter, with_crlf
+from eilpost.pop3.content import CrlfWriter, DotReader, DotWriter, TopCutter, dotted, with_crlf
 
 MAIL = st.lists(st.sampled_from([b"\r\n", b".", b"..", b"a", b"\r", b"", b"\r\n.", b"x" * 40])).map(b"".join)
 ANY = st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b".", b"a"])).map(b"".join)
@@ -70,3 +70,11 @@ def test_top_gives_the_header_and_so_many_lines(header: bytes, body: bytes, line
     end = (b"\r\n" + octets).find(b"\r\n\r\n") + 2
     kept = octets[end:].split(b"\n", lines)[:lines]
     assert found == octets[:end] + b"\n".join(kept) + (b"\n" if octets[end:].count(b"\n") >= lines > 0 else b"")
+
+
+@given(MAIL)
+@example(b"")
+@example(b"\r\n.")
+def test_f174_a_whole_message_is_written_as_its_pieces_are(octets: bytes) -> None:
+    """F174: in one go or piece by piece, the same goes onto the wire."""
+    assert b"".join(dotted(octets)) == stuffed(octets, [])

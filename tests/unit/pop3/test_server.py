@@ -289,6 +289,17 @@ def test_answers_of_many_lines() -> None:
     )
 
 
+def test_a_whole_message_is_one_answer() -> None:
+    """First line, content and end mark at once; a refusal, or an answer of one line, has no content."""
+    machine = logged_in()
+    machine.receive_data(b"RETR 1\r\nNOOP\r\n")
+    assert machine.next_event() == ev.Retr(1)
+    assert machine.whole(ok("3 octets"), b".\r\n") == b"+OK 3 octets\r\n..\r\n.\r\n"
+    machine.next_event()
+    with pytest.raises(LocalProtocolError):
+        machine.whole(ok(), b"x")
+
+
 LINES = st.sampled_from(
     [b"USER anna\r\n", b"PASS secret\r\n", b"AUTH PLAIN\r\n", b"AGEAYg==\r\n", b"*\r\n", b"STLS\r\n", b"CAPA\r\n",
      b"RETR 1\r\n", b"LIST\r\n", b"QUIT\r\n", b"\n", b"\r", b"\xff\0", b"x" * 300, b"TOP 1 0\r\n", b"AUTH\r\n",
