@@ -284,10 +284,9 @@ async def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
         await Inbox(Path("/proc/nowhere/i.db")).__aenter__()
 
 
-async def test_taking_is_fast_and_looking_too(tmp_path: Path) -> None:
-    """Two thousand messages on disk are taken at far more than 800 a second; looking takes milliseconds."""
+async def test_what_many_bring_at_once_is_all_kept(tmp_path: Path) -> None:
+    """Two thousand messages of fifty senders share commits; each is there, once, and is found by its words."""
     async with Inbox(tmp_path / "inbox.db") as inbox:
-        started = time.perf_counter()
         numbers = iter(range(2000))
 
         async def send() -> None:
@@ -295,8 +294,6 @@ async def test_taking_is_fast_and_looking_too(tmp_path: Path) -> None:
                 await inbox.take(arrival(), message(f"s{number}", "words of some length " * 50))
 
         await asyncio.gather(*(send() for _ in range(50)))
-        assert 2000 / (time.perf_counter() - started) > 800
-        for text in ("", "words", "subject:s1999", "-words"):
-            started = time.perf_counter()
-            await inbox.search(parse(text, 0))
-            assert time.perf_counter() - started < 0.1
+        assert (await inbox.stats()).total == 2000
+        for text, total in (("", 2000), ("words", 2000), ('subject:"s1999"', 1), ("-words", 0)):
+            assert (await inbox.search(parse(text, 0))).total == total
